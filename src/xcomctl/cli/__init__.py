@@ -1,0 +1,1 @@
+"""The command line: one file per command, each with arguments, a call and its rendering. No logic."""

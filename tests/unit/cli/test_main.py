@@ -1,0 +1,126 @@
+"""How any command ends: exit codes, one sentence, no traceback."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import xcomctl
+from xcomctl.cli import main as cli
+from xcomctl.errors import UserError
+from xcomctl.model.verdicts import Verdict
+
+
+def xcomctl_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "xcomctl", *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run the command line with a command ``try`` that does what it is given."""
+
+    def run(action: Callable[[], int], *arguments: str) -> int:
+        class Module:
+            @staticmethod
+            def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+                subparsers.add_parser("try").set_defaults(run=lambda _: action())
+
+        monkeypatch.setattr(cli, "COMMANDS", ("try",))
+        monkeypatch.setitem(sys.modules, "xcomctl.cli.try", Module())  # type: ignore[arg-type]
+        return cli.main(arguments or ["try"])
+
+    return run
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def action() -> int:
+        raise error
+
+    return action
+
+
+def test_version() -> None:
+    run = xcomctl_cli("--version")
+    assert (run.returncode, run.stdout) == (0, f"xcomctl {xcomctl.__version__}\n")
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    run = xcomctl_cli("--help")
+    assert run.returncode == 0
+    for name in cli.COMMANDS:
+        assert name in run.stdout
+    assert "130 interrupted" in run.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("--nonsense",), ("dags",), ("completion", "tcsh")])
+def test_usage_errors_exit_with_2_and_keep_standard_output_clean(arguments: tuple[str, ...]) -> None:
+    run = xcomctl_cli(*arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "usage: xcomctl" in run.stderr
+
+
+def test_options_cannot_be_abbreviated() -> None:
+    assert xcomctl_cli("--vers").returncode == 2
+    assert xcomctl_cli("journal", "--out", "json").returncode == 2
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_user_error_is_a_sentence_and_a_hint(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], verdict: Verdict
+) -> None:
+    assert command(raising(UserError("no such bucket", "make one", verdict))) == verdict.exit_code
+    seen = capsys.readouterr()
+    assert (seen.out, seen.err) == ("", "xcomctl: error: no such bucket\nhint: make one\n")
+
+
+def test_a_user_error_is_inconclusive_by_default(command: Callable[..., int]) -> None:
+    assert command(raising(UserError("it did not answer"))) == 5
+
+
+def test_an_unexpected_error_is_short(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(raising(KeyError("surprise"))) == 1
+    error = capsys.readouterr().err
+    assert "KeyError: 'surprise'" in error
+    assert "--debug" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "try"), ("try", "--debug")])
+def test_debug_shows_the_traceback(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert command(raising(KeyError("surprise")), *arguments) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("try",), ("--debug", "try")])
+def test_an_unexpected_error_keeps_passwords_to_itself(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert command(raising(ValueError("postgresql://airflow:hunter2@db/airflow")), *arguments) == 1
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def test_an_interrupt_exits_with_130(command: Callable[..., int]) -> None:
+    assert command(raising(KeyboardInterrupt())) == 130
+
+
+def test_a_reader_that_leaves_is_no_traceback() -> None:
+    script = (
+        "import sys, types; from xcomctl.cli import main as cli\n"
+        "module = types.SimpleNamespace(register=lambda s: s.add_parser('try').set_defaults(\n"
+        "    run=lambda a: print('\\n'.join(map(str, range(1000000)))) or 0))\n"
+        "sys.modules['xcomctl.cli.try'] = module; cli.COMMANDS = ('try',); sys.exit(cli.main(['try']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stderr
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert (process.wait(), process.stderr.read()) == (1, "")
+    process.stderr.close()
