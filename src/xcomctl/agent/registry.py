@@ -1,0 +1,35 @@
+"""Which module answers which request. The modules are imported when they are asked for: a bare Python can say hello."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Callable
+
+from xcomctl.agent.context import RequestContext, RequestError
+from xcomctl.model import requests
+
+Handler = Callable[[RequestContext], requests.Record]
+
+#: Every one has a function ``run(context) -> Record``.
+MODULES = {
+    requests.IDENTIFY: "xcomctl.agent.requests.identify",
+    requests.RESOLVE: "xcomctl.agent.requests.resolve",
+    requests.REFERENCES: "xcomctl.agent.requests.references",
+    requests.XCOMS: "xcomctl.agent.requests.xcoms",
+    requests.OBJECTS: "xcomctl.agent.requests.objects",
+    requests.CLEAR: "xcomctl.agent.requests.clear",
+    requests.ROUNDTRIP_WRITE: "xcomctl.agent.requests.roundtrip_write",
+    requests.ROUNDTRIP_READ: "xcomctl.agent.requests.roundtrip_read",
+}
+
+
+def handler(name: str) -> Handler:
+    """The function that answers a request of this name."""
+    module = MODULES.get(name)
+    if module is None:
+        raise RequestError(
+            f"this agent knows no request {name!r}; it knows {', '.join(sorted(MODULES))}",
+            reason=requests.UNKNOWN_REQUEST,
+        )
+    run: Handler = importlib.import_module(module).run
+    return run

@@ -1,0 +1,1 @@
+"""A deployment: where it lives, the files that carry its settings, and how its contexts are reached."""

@@ -1,0 +1,1 @@
+"""Ways to start a Python inside a context; one interface, one file each."""

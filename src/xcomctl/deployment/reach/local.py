@@ -1,0 +1,50 @@
+"""The context is an environment on this machine: the path of its Python, and the environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LocalReach:
+    """A Python on this machine.
+
+    ``env``, if given, *replaces* the environment: nothing of the desk's leaks in. ``cwd`` is the working directory.
+    """
+
+    python: Path
+    env: Mapping[str, str] | None = None
+    label: str = ""
+    cwd: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The label, or the interpreter's path."""
+        return self.label or str(self.python)
+
+    @property
+    def environment(self) -> Mapping[str, str] | None:
+        """The environment that replaces the desk's."""
+        return self.env
+
+    @property
+    def working_directory(self) -> Path | None:
+        """Where the interpreter is started; ``None`` for the desk's own working directory."""
+        return self.cwd
+
+    def argv(self, program: Sequence[str]) -> list[str]:
+        """The interpreter and its arguments."""
+        return [str(self.python), *program]
+
+    def describe_missing(self) -> tuple[str, str]:
+        """The interpreter is not there or is not executable."""
+        return (
+            f"there is no Python to run at {self.python}",
+            "give the path of the Python that has Airflow: --python PATH",
+        )
+
+    def lacks_python(self, status: int, lines: Sequence[str]) -> tuple[str, str] | None:
+        """A local Python that starts at all is there; only a shell wrapper may say otherwise."""
+        return self.describe_missing() if status in (126, 127) else None

@@ -1,0 +1,66 @@
+"""The few columns of Airflow's tables that we read, as SQLAlchemy Core tables."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from xcomctl.model.phases import Line
+
+
+@dataclass(frozen=True)
+class Tables:
+    """``xcom``, ``dag_run`` and ``task_instance`` of one line, in one schema of a database."""
+
+    line: Line
+    xcom: Any
+    dag_run: Any
+    task_instance: Any
+
+
+@functools.cache
+def tables(line: Line, schema: Optional[str] = None) -> Tables:
+    """The tables of a line. The XCom value is bytes on 2.x, JSON (JSONB on PostgreSQL) on 3.x."""
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql, postgresql
+
+    metadata = sa.MetaData(schema=schema)
+    value: Any
+    if line is Line.AF2:
+        value = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
+    else:
+        value = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+    time = sa.DateTime(timezone=True)
+    xcom = sa.Table(
+        "xcom",
+        metadata,
+        sa.Column("dag_run_id", sa.Integer, primary_key=True),
+        sa.Column("task_id", sa.String, primary_key=True),
+        sa.Column("map_index", sa.Integer, primary_key=True),
+        sa.Column("key", sa.String, primary_key=True),
+        sa.Column("dag_id", sa.String),
+        sa.Column("run_id", sa.String),
+        sa.Column("value", value),
+        sa.Column("timestamp", time),
+    )
+    dag_run = sa.Table(
+        "dag_run",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("dag_id", sa.String),
+        sa.Column("run_id", sa.String),
+        sa.Column("state", sa.String),
+        sa.Column("start_date", time),
+        sa.Column("end_date", time),
+    )
+    task_instance = sa.Table(
+        "task_instance",
+        metadata,
+        sa.Column("dag_id", sa.String, primary_key=True),
+        sa.Column("task_id", sa.String, primary_key=True),
+        sa.Column("run_id", sa.String, primary_key=True),
+        sa.Column("map_index", sa.Integer, primary_key=True),
+        sa.Column("state", sa.String),
+    )
+    return Tables(line, xcom, dag_run, task_instance)

@@ -1,0 +1,205 @@
+"""Streams XCom rows: the URL-like ones of the whole table, or all of one run."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from xcomctl.metadata import expressions
+from xcomctl.metadata.reading import stream
+from xcomctl.metadata.tables import Tables
+from xcomctl.model.phases import Line
+
+#: States of a run that is over, on both lines.
+FINISHED_RUN_STATES = ("success", "failed")
+#: How many small rows, and how many rows of any size, are in memory at a time.
+SMALL_ROWS = 500
+LARGE_ROWS = 4
+
+
+@dataclass(frozen=True)
+class StringRow:
+    """A stored string that looks like a URL, with the state of its run and task instance."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    key: str
+    text: str
+    timestamp: Optional[datetime.datetime]
+    run_state: Optional[str]
+    run_start: Optional[datetime.datetime]
+    run_end: Optional[datetime.datetime]
+    ti_state: Optional[str]
+
+
+@dataclass(frozen=True)
+class ValueRow:
+    """One XCom of a run. ``value`` is the decoded JSON; ``pickled`` and undecodable rows have none."""
+
+    task_id: str
+    map_index: int
+    key: str
+    stored_bytes: int
+    value: Any
+    timestamp: Optional[datetime.datetime]
+    pickled: bool = False
+
+
+def url_like_rows(
+    connection: Any,
+    tables: Tables,
+    dag_id: Optional[str] = None,
+    run_id: Optional[str] = None,
+    unfinished_only: bool = False,
+) -> Iterator[StringRow]:
+    """Every stored string that looks like a URL. Filtered in the database; memory is constant."""
+    for row in stream(
+        connection, url_like_select(tables, connection.dialect.name, dag_id, run_id, unfinished_only), SMALL_ROWS
+    ):
+        text = _decode(row.value, tables.line)
+        if isinstance(text, str):
+            yield StringRow(
+                dag_id=row.dag_id,
+                run_id=row.run_id,
+                task_id=row.task_id,
+                map_index=row.map_index,
+                key=row.key,
+                text=text,
+                timestamp=row.timestamp,
+                run_state=row.run_state,
+                run_start=row.run_start,
+                run_end=row.run_end,
+                ti_state=row.ti_state,
+            )
+
+
+def url_like_select(
+    tables: Tables, dialect: str, dag_id: Optional[str], run_id: Optional[str], unfinished_only: bool
+) -> Any:
+    """The statement behind :func:`url_like_rows`."""
+    import sqlalchemy as sa
+
+    xcom, run, instance = tables.xcom, tables.dag_run, tables.task_instance
+    joined = xcom.outerjoin(run, run.c.id == xcom.c.dag_run_id).outerjoin(
+        instance,
+        sa.and_(
+            instance.c.dag_id == xcom.c.dag_id,
+            instance.c.run_id == xcom.c.run_id,
+            instance.c.task_id == xcom.c.task_id,
+            instance.c.map_index == xcom.c.map_index,
+        ),
+    )
+    statement = (
+        sa.select(
+            xcom.c.dag_id,
+            xcom.c.run_id,
+            xcom.c.task_id,
+            xcom.c.map_index,
+            xcom.c.key,
+            xcom.c.value,
+            xcom.c.timestamp,
+            run.c.state.label("run_state"),
+            run.c.start_date.label("run_start"),
+            run.c.end_date.label("run_end"),
+            instance.c.state.label("ti_state"),
+        )
+        .select_from(joined)
+        .where(expressions.url_like(tables, dialect))
+        .order_by(xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key)
+    )
+    return _narrowed(statement, tables, dag_id, run_id, unfinished_only)
+
+
+def count_pickled(
+    connection: Any,
+    tables: Tables,
+    dag_id: Optional[str] = None,
+    run_id: Optional[str] = None,
+    unfinished_only: bool = False,
+) -> int:
+    """How many rows are pickles, which we do not open. Always 0 on 3.x, whose column is JSON."""
+    import sqlalchemy as sa
+
+    if tables.line is Line.AF3:
+        return 0
+    joined = tables.xcom.outerjoin(tables.dag_run, tables.dag_run.c.id == tables.xcom.c.dag_run_id)
+    statement = sa.select(sa.func.count()).select_from(joined).where(expressions.pickled(tables))
+    return int(connection.execute(_narrowed(statement, tables, dag_id, run_id, unfinished_only)).scalar() or 0)
+
+
+def run_exists(connection: Any, tables: Tables, dag_id: str, run_id: str) -> bool:
+    """Whether there is such a run."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    statement = sa.select(run.c.id).where(run.c.dag_id == dag_id, run.c.run_id == run_id)
+    return connection.execute(statement).first() is not None
+
+
+def rows_of_run(connection: Any, tables: Tables, dag_id: str, run_id: str) -> Iterator[ValueRow]:
+    """All XComs of a run. A handful of values is in memory at a time.
+
+    ``stored_bytes``: on 2.x the bytes in the column. On 3.x the length of the value's JSON as ``json.dumps`` writes it,
+    which is what 2.x would store and what the backend compares with its threshold; the database's own text differs from
+    that both ways (F: "Sizes"), and tuples count with their wrapper.
+    """
+    import sqlalchemy as sa
+
+    xcom = tables.xcom
+    statement = (
+        sa.select(xcom.c.task_id, xcom.c.map_index, xcom.c.key, xcom.c.value, xcom.c.timestamp)
+        .where(xcom.c.dag_id == dag_id, xcom.c.run_id == run_id)
+        .order_by(xcom.c.task_id, xcom.c.map_index, xcom.c.key)
+    )
+    for row in stream(connection, statement, LARGE_ROWS):
+        value = row.value
+        is_pickle = isinstance(value, (bytes, memoryview)) and bytes(value[:1]) == b"\x80"
+        size = len(value or b"") if tables.line is Line.AF2 else len(json.dumps(value))
+        yield ValueRow(
+            task_id=row.task_id,
+            map_index=row.map_index,
+            key=row.key,
+            stored_bytes=size,
+            value=None if is_pickle else _decode(value, tables.line),
+            timestamp=row.timestamp,
+            pickled=is_pickle,
+        )
+
+
+def iso(moment: Optional[datetime.datetime]) -> Optional[str]:
+    """ISO 8601 in UTC; SQLite gives times without their zone, which is UTC."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.timezone.utc)
+    return moment.astimezone(datetime.timezone.utc).isoformat()
+
+
+def _narrowed(
+    statement: Any, tables: Tables, dag_id: Optional[str], run_id: Optional[str], unfinished_only: bool
+) -> Any:
+    import sqlalchemy as sa
+
+    if dag_id is not None:
+        statement = statement.where(tables.xcom.c.dag_id == dag_id)
+    if run_id is not None:
+        statement = statement.where(tables.xcom.c.run_id == run_id)
+    if unfinished_only:
+        state = tables.dag_run.c.state
+        statement = statement.where(sa.or_(state.is_(None), state.not_in(FINISHED_RUN_STATES)))
+    return statement
+
+
+def _decode(value: Any, line: Line) -> Any:
+    """The JSON in the column. Bytes that hold none give ``None``."""
+    if line is Line.AF3 or value is None:
+        return value
+    try:
+        return json.loads(bytes(value))
+    except (ValueError, UnicodeDecodeError, RecursionError):
+        return None

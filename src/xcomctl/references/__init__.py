@@ -1,0 +1,1 @@
+"""References in the metadata database: scan, join with runs."""

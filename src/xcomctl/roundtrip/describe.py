@@ -1,0 +1,42 @@
+"""Describes a value of any type: a canonical digest that knows types, a comparison that does too, an excerpt."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+EXCERPT = 200
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of the value's canonical form: types count at every depth, the order of keys does not."""
+    return hashlib.sha256(_canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, type by type at every depth (``1``, ``1.0`` and ``True`` differ)."""
+    return _canonical(one) == _canonical(other)
+
+
+def excerpt(value: Any) -> str:
+    """The beginning of the value's ``repr``."""
+    text = repr(value)
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}… ({len(text)} characters)"
+
+
+def type_name(value: Any) -> str:
+    """``int``, ``datetime.datetime`` and so on."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _canonical(value: Any) -> str:
+    name = type_name(value)
+    if isinstance(value, dict):
+        pairs = sorted(f"{_canonical(key)}:{_canonical(entry)}" for key, entry in value.items())
+        return f"{name}{{{','.join(pairs)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"{name}[{','.join(_canonical(entry) for entry in value)}]"
+    if isinstance(value, (set, frozenset)):
+        return f"{name}<{','.join(sorted(_canonical(entry) for entry in value))}>"
+    return f"{name}({value!r})"
