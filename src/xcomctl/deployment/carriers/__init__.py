@@ -1,0 +1,1 @@
+"""Files that carry the settings: one interface, one file per format."""
