@@ -1,0 +1,36 @@
+"""A rehearsal as one self-contained HTML page: no network, no script; light and dark; phone, desktop and paper."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from xcomctl.model.rehearsal import RehearsalReport
+from xcomctl.report import rehearsal_story as story
+from xcomctl.report import units
+from xcomctl.report.rehearsal_timeline import describe, lay_out
+from xcomctl.report.text import printable
+
+#: The two charts in the page: narrower than this many CSS pixels the second one is shown.
+_WIDE_PLOT_PX = 600.0
+_NARROW_PLOT_PX = 284.0
+_ORPHANS_SHOWN = 50
+
+
+def to_html(report: RehearsalReport) -> str:
+    """The whole report as one HTML document. Every text is escaped: nothing in a report can become markup."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # Control characters are no HTML: shown as \x1b, as everywhere else.
+    environment.finalize = lambda value: printable(value, keep_newlines=True) if type(value) is str else value
+    source = files("xcomctl.report").joinpath("templates/rehearsal.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source).render(
+        report=report,
+        story=story,
+        units=units,
+        told=story.break_story(report),
+        wide=lay_out(report.timeline, plot_px=_WIDE_PLOT_PX, ticks=8),
+        narrow=lay_out(report.timeline, plot_px=_NARROW_PLOT_PX, ticks=4),
+        timeline_words=describe(report.timeline),
+        orphans_shown=_ORPHANS_SHOWN,
+    )
