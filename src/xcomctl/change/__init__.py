@@ -1,0 +1,1 @@
+"""What the phases mean in steps: how a deployment is changed."""

@@ -1,0 +1,1 @@
+"""Clients of services that a deployment has: one file each."""

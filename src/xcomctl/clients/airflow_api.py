@@ -1,0 +1,261 @@
+"""Airflow's stable REST API: v1 (Airflow 2) and v2 (Airflow 3) behind one interface.
+
+The two differ in the prefix, in how a client proves who it is (basic auth; a bearer token from ``/auth/token``), and
+in a few bodies. Sources: ``api_connexion/openapi/v1.yaml`` of Airflow 2.11 and the FastAPI models of Airflow 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from xcomctl.errors import UserError
+
+#: States in which a DAG run is over; nothing of it will run again unless somebody clears it.
+FINISHED_RUN_STATES = frozenset({"success", "failed"})
+
+_PAGE = 100
+
+
+class ApiError(UserError):
+    """The REST API could not be reached, or refused; ``status`` is the HTTP status where there was an answer."""
+
+    def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One DAG run, as the API tells it."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    start_date: datetime | None
+    end_date: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is over."""
+        return self.state in FINISHED_RUN_STATES
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    """One task instance of a run; ``map_index`` is -1 for a task that is not mapped."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    start_date: datetime | None
+    end_date: datetime | None
+
+
+class AirflowApi:
+    """A session with one Airflow. Use it as a context manager, or call :meth:`close`.
+
+    ``url`` is the base of the web server or API server, without ``/api``; ``major`` is 2 or 3.
+    Every method raises :class:`ApiError`.
+    """
+
+    def __init__(self, url: str, *, major: int, username: str, password: str, timeout_s: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self.major = major
+        self._credentials = (username, password)
+        self._prefix = f"{self.url}/api/{'v2' if major >= 3 else 'v1'}"
+        # A deployment's proxy settings are for the outside; trust_env stays on, NO_PROXY is honoured by httpx.
+        self._client = httpx.Client(timeout=timeout_s, auth=None if major >= 3 else self._credentials)
+        self._has_token = major < 3
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def health(self) -> dict[str, Any]:
+        """The health of each component, with its latest heartbeat; needs no login."""
+        path = f"{self._prefix}/monitor/health" if self.major >= 3 else f"{self._prefix}/health"
+        return self._json(self._send("GET", path, login=False))
+
+    def dag(self, dag_id: str) -> dict[str, Any] | None:
+        """The DAG as the metadata database knows it, ``None`` while it is not parsed."""
+        try:
+            return self._call("GET", f"/dags/{quote(dag_id)}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def import_errors(self) -> list[str]:
+        """Why DAG files failed to parse, one text per file."""
+        errors = self._call("GET", "/importErrors").get("import_errors", [])
+        return [f"{error.get('filename')}: {error.get('stack_trace')}" for error in errors]
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> DagRun:
+        """Start a run by hand."""
+        body: dict[str, Any] = {"dag_run_id": run_id, "conf": dict(conf)}
+        if self.major >= 3:
+            body["logical_date"] = None  # required by v2, and null means: not a data interval of the schedule
+        return _run(self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", body))
+
+    def run(self, dag_id: str, run_id: str) -> DagRun:
+        """One run."""
+        return _run(self._call("GET", f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        """All task instances of a run, every map index."""
+        path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        return [_task_instance(record) for record in self._pages(path, "task_instances")]
+
+    def task_log(self, dag_id: str, run_id: str, instance: TaskInstance) -> str:
+        """The log of the latest try of a task instance, as one text; empty if there is none."""
+        path = (
+            f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances/{quote(instance.task_id)}"
+            f"/logs/{max(instance.try_number, 1)}"
+        )
+        try:
+            params = {"map_index": instance.map_index, "full_content": "true"}
+            response = self._send("GET", self._prefix + path, params=params, headers={"Accept": "application/json"})
+        except ApiError as error:
+            if error.status == 404:
+                return ""
+            raise
+        content = self._json(response).get("content", "")
+        if isinstance(content, str):
+            return content
+        lines = []
+        for entry in content:  # v2: structured lines; the error of a failed task is in `error_detail`
+            if isinstance(entry, dict):
+                lines.append(str(entry.get("event", "")))
+                for detail in entry.get("error_detail") or ():
+                    lines.append(f"{detail.get('exc_type')}: {detail.get('exc_value')}")
+        return "\n".join(lines)
+
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Create a pool, or change the slots of the one that is there."""
+        body: dict[str, Any] = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        try:
+            self._call("POST", "/pools", body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            if self.major >= 3:
+                body["pool"] = body.pop("name")
+            self._call("PATCH", f"/pools/{quote(name)}", body)
+
+    def create_connection(self, fields: Mapping[str, str]) -> None:
+        """Create a connection in the metadata database (``connection_id``, ``conn_type``, ``login``, …)."""
+        self._call("POST", "/connections", dict(fields))
+
+    def _pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            answer = self._call("GET", path, params={"limit": _PAGE, "offset": offset})
+            yield from answer[key]
+            offset += _PAGE
+            if offset >= answer["total_entries"]:
+                return
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        return self._json(self._send(method, self._prefix + path, body=body, params=params))
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        login: bool = True,
+    ) -> httpx.Response:
+        try:
+            if login and not self._has_token:
+                self._login()
+            response = self._client.request(
+                method, url, json=None if body is None else dict(body), params=params, headers=headers
+            )
+            if response.status_code == 401 and login and self.major >= 3:  # the token expired: once more
+                self._login()
+                response = self._client.request(
+                    method, url, json=None if body is None else dict(body), params=params, headers=headers
+                )
+        except httpx.HTTPError as error:
+            raise ApiError(
+                f"The Airflow API at {self.url} does not answer: {str(error) or type(error).__name__}."
+            ) from None
+        if response.is_error:
+            raise ApiError(
+                f"The Airflow API refused {method} {httpx.URL(url).path}: {response.status_code} {_reason(response)}",
+                status=response.status_code,
+            )
+        return response
+
+    def _login(self) -> None:
+        username, password = self._credentials
+        response = self._client.post(f"{self.url}/auth/token", json={"username": username, "password": password})
+        if response.is_error:
+            raise ApiError(
+                f"The Airflow API at {self.url} refused the login of {username!r}: {response.status_code}.",
+                status=response.status_code,
+            )
+        self._client.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+        self._has_token = True
+
+    @staticmethod
+    def _json(response: httpx.Response) -> dict[str, Any]:
+        try:
+            answer = response.json()
+        except ValueError:
+            raise ApiError(f"{response.request.url} answered something that is not JSON.") from None
+        if not isinstance(answer, dict):
+            raise ApiError(f"{response.request.url} answered {type(answer).__name__} where an object was expected.")
+        return answer
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        answer = response.json()
+    except ValueError:
+        return response.text[:300]
+    return str(answer.get("detail", answer))[:300] if isinstance(answer, dict) else str(answer)[:300]
+
+
+def _run(record: Mapping[str, Any]) -> DagRun:
+    return DagRun(
+        dag_id=record["dag_id"],
+        run_id=record["dag_run_id"],
+        state=record["state"],
+        start_date=_moment(record.get("start_date")),
+        end_date=_moment(record.get("end_date")),
+    )
+
+
+def _task_instance(record: Mapping[str, Any]) -> TaskInstance:
+    return TaskInstance(
+        task_id=record["task_id"],
+        map_index=record.get("map_index", -1),
+        state=record.get("state"),
+        try_number=record.get("try_number") or 0,
+        start_date=_moment(record.get("start_date")),
+        end_date=_moment(record.get("end_date")),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))

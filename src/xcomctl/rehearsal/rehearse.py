@@ -1,0 +1,295 @@
+"""One rehearsal from nothing to a report: build, start, play, look, clean up, record."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+import xcomctl
+from xcomctl.errors import UserError
+from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.model.fingerprint import Fingerprint
+from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
+from xcomctl.model.rehearsal import Failure, RehearsalReport, Step
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, settings_for
+from xcomctl.model.verdicts import Verdict
+from xcomctl.rehearsal.environments import Environment
+from xcomctl.rehearsal.sandbox.deployment import Sandbox
+from xcomctl.rehearsal.sandbox.errors import SandboxError
+from xcomctl.rehearsal.scenarios import runbook
+from xcomctl.rehearsal.scenarios.interface import DAG_ID, Scenario, Stage, cell_sizes
+from xcomctl.rehearsal.timeline import ObservationMissing, Timeline
+from xcomctl.report.progress import Progress
+
+#: The runbook's threshold in bytes, about the p99.9 of the distribution that it was written for.
+DEFAULT_THRESHOLD = 1_600_000
+
+#: Below this many bytes the cells of the reference DAG no longer span the threshold.
+SMALLEST_THRESHOLD = 2_000
+
+#: What the operating system may refuse without xcomctl being at fault.
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOMEM})
+
+#: What is played, in this order.
+SCENARIOS: Mapping[str, Scenario] = {"runbook": runbook.play}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to rehearse. ``environment`` is called inside the rehearsal's first step, since it may have to be built."""
+
+    environment: Callable[[Callable[[str], None]], Environment]
+    store: str = "s3"
+    threshold: int = DEFAULT_THRESHOLD
+    sizes: tuple[int, ...] = ()
+    keep: bool = False
+
+
+def rehearse(plan: Plan, progress: Progress) -> tuple[RehearsalReport, str | None]:
+    """Play the rehearsal and clean up; the report, and how to reach the sandbox if it was kept.
+
+    Whatever the sandbox or Airflow does wrong is in the report; only a defect of xcomctl itself raises, and then
+    too nothing is left behind.
+    """
+    rehearsal = Rehearsal(plan, progress)
+    with _interruptible():
+        try:
+            rehearsal.play()
+        finally:
+            progress.close()
+            rehearsal.close()
+    return rehearsal.report(), rehearsal.kept
+
+
+class Rehearsal:
+    """One rehearsal, of which a report can be made wherever it stopped."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.timeline = Timeline(progress)
+        self.environment: Environment | None = None
+        self.sandbox: Sandbox | None = None
+        self.stage: Stage | None = None
+        self.verdict = Verdict.INCONCLUSIVE
+        self.failure: Failure | None = None
+        self.kept: str | None = None
+
+    def play(self) -> None:
+        """Start the sandbox and play every scenario; how it went is in ``verdict`` and ``failure``."""
+        try:
+            self._start()
+            for play in SCENARIOS.values():
+                play(self._stage)
+            self.verdict = Verdict.OK
+        except KeyboardInterrupt:
+            self.verdict = Verdict.INTERRUPTED
+        except ObservationMissing as missing:
+            self.verdict = Verdict.FAILED
+            hint = next((check.hint for check in missing.checks if check.hint), "")
+            self.failure = Failure(missing.step, str(missing), hint, self._log_of_failed_tasks())
+        except UserError as error:
+            self._give_up(error)
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            self._give_up(SandboxError(f"The host refused{where}: {os.strerror(error.errno)}."))
+
+    def close(self) -> None:
+        """End the sandbox and remove its folder, or leave it up if the plan says so and it is usable."""
+        if self.sandbox is None:
+            return
+        if self.plan.keep and self.stage is not None and self.verdict in (Verdict.OK, Verdict.FAILED):
+            self.kept = self.sandbox.keep()
+            return
+        with _uninterruptible(), self.timeline.span("sandbox", "clean up"):
+            try:
+                self.sandbox.stop()
+            except SandboxError as error:
+                self.verdict = Verdict.INCONCLUSIVE
+                self.failure = self.failure or Failure("clean_up", error.message, error.hint)
+
+    def report(self) -> RehearsalReport:
+        """The record of what happened until now."""
+        timeline, stage = self.timeline, self.stage
+        stopped_at = timeline.open_steps[-1] if timeline.open_steps else None
+        report = RehearsalReport(
+            verdict=self.verdict,
+            started=timeline.started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=self._versions(),
+            settings=self._settings(),
+            fingerprint=self._fingerprint(),
+            steps=tuple(timeline.steps),
+            checks=tuple(timeline.checks),
+            timeline=tuple(timeline.spans),
+            peak_memory_bytes=(self.sandbox.peak_memory_bytes or None) if self.sandbox is not None else None,
+            failure=self.failure,
+            stopped_at=stopped_at,
+            next_steps=self._next_steps(),
+        )
+        if stage is None:
+            return report
+        return replace(
+            report,
+            strategies=tuple(stage.findings.strategies),
+            orphans=tuple(stage.findings.orphans),
+            stranded=stage.findings.stranded,
+            restarts_s=tuple(stage.findings.restarts_s),
+        )
+
+    @property
+    def _stage(self) -> Stage:
+        assert self.stage is not None
+        return self.stage
+
+    def _start(self) -> None:
+        plan, timeline = self.plan, self.timeline
+        with timeline.span("sandbox", "set up"):
+            with timeline.step("environment", "Find or build the Airflow environment") as step:
+                self.environment = plan.environment(step.waiting)
+            self.sandbox = Sandbox.create(self.environment, plan.store)
+            dag = resources.files(xcomctl).joinpath("dags", f"{DAG_ID}.py").read_text()
+            self.sandbox.start(settings_for(Phase.INLINE), {f"{DAG_ID}.py": dag}, timeline)
+        self.stage = Stage(self.sandbox, timeline, plan.threshold, plan.sizes or cell_sizes(plan.threshold))
+
+    def _give_up(self, error: UserError) -> None:
+        """Record why nothing more could be measured. A server that died explains every other error: ask first."""
+        if self.sandbox is not None:
+            try:
+                self.sandbox.family.require_alive()
+            except SandboxError as death:
+                error = death
+        self.verdict = error.verdict
+        step = self.timeline.open_steps[-1] if self.timeline.open_steps else "environment"
+        self.failure = Failure(step, error.message, error.hint, error.log)
+
+    def _log_of_failed_tasks(self, lines: int = 15) -> tuple[str, ...]:
+        """The end of the logs of the tasks that failed in the latest run with failures, as Airflow gives them."""
+        if self.sandbox is None:
+            return ()
+        api = self.sandbox.airflow.api
+        collected: list[str] = []
+        for run_id in (runbook.IN_FLIGHT_RUN, runbook.OFFLOAD_RUN, runbook.INLINE_RUN):
+            with contextlib.suppress(UserError):  # a run that was not triggered, a log that is not written yet
+                failed = [i for i in api.task_instances(DAG_ID, run_id) if i.state == "failed"]
+                for instance in failed[:3]:
+                    collected.append(f"-- {run_id} {instance.task_id} [{instance.map_index}]")
+                    collected += api.task_log(DAG_ID, run_id, instance).splitlines()[-lines:]
+            if collected:
+                break
+        return tuple(collected)
+
+    def _versions(self) -> dict[str, str]:
+        versions = {"xcomctl": xcomctl.__version__}
+        if self.environment is not None:
+            versions |= {"airflow": self.environment.airflow, "python": self.environment.python_version}
+            versions |= self.environment.packages
+        if self.sandbox is not None and self.sandbox.database is not None:
+            versions["postgresql"] = self.sandbox.database.version
+        if self.sandbox is not None and self.sandbox.store is not None:
+            versions["store"] = self.sandbox.store.version
+        return versions
+
+    def _settings(self) -> dict[str, Any]:
+        if self.sandbox is None or self.sandbox.store is None:
+            return {}
+        return {
+            BACKEND.key: OBJECT_STORAGE_BACKEND,
+            PATH.key: self.sandbox.store.path,
+            THRESHOLD.key: self.plan.threshold,
+            COMPRESSION.key: None,
+        }
+
+    def _fingerprint(self) -> dict[str, Any]:
+        settings = self._settings()
+        if not settings or self.environment is None:
+            return {}
+        return Fingerprint(
+            backend=settings[BACKEND.key],
+            threshold=settings[THRESHOLD.key],
+            compression=settings[COMPRESSION.key],
+            path_scheme=urlsplit(settings[PATH.key]).scheme,
+            airflow=self.environment.airflow,
+            common_io=self.environment.packages["apache-airflow-providers-common-io"],
+        ).to_json()
+
+    def _next_steps(self) -> tuple[str, ...]:
+        if self.verdict is Verdict.OK:
+            return (f"xcomctl dags export -d {DAG_ID} DAGS_FOLDER", "xcomctl journal")
+        if self.verdict is Verdict.FAILED and not self.plan.keep:
+            return ("xcomctl rehearse --keep",)
+        return ()
+
+
+def record(report: RehearsalReport, folder: Path, path: Path | None) -> Path:
+    """Append the rehearsal to the journal (default: the user's own), where a later gate looks for it; its path.
+
+    Raises :class:`~xcomctl.journal.local.JournalError`.
+    """
+    journal = LocalJournal(path)
+    journal.append(
+        JournalEntry(
+            action="rehearse",
+            actor=this_actor(),
+            at=now(),
+            versions=report.versions,
+            after=report.settings,
+            verdict=report.verdict,
+            data={
+                "fingerprint": dict(report.fingerprint),
+                "report": str((folder / "report.json").absolute()),
+                "steps": [_outcome(step) for step in report.steps],
+            },
+        )
+    )
+    return journal.path
+
+
+def _outcome(step: Step) -> dict[str, Any]:
+    return {"id": step.id, "status": step.status.value, "seconds": round(step.end_s - step.start_s, 1)}
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a rehearsal as Ctrl-C does, with everything cleaned up."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handling(interrupt, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextlib.contextmanager
+def _uninterruptible() -> Iterator[None]:
+    """Cleaning up ends by itself within seconds; a second Ctrl-C must not leave half of it."""
+    with _handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextlib.contextmanager
+def _handling(
+    handler: Callable[[int, FrameType | None], Any] | signal.Handlers, *signals: signal.Signals
+) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; a rehearsal inside a test's thread goes without
+        return
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -1,0 +1,214 @@
+"""The sandbox as a whole: one folder, one database, one store, one Airflow, and the way to end all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.deployment.carriers.env_file import EnvFile
+from xcomctl.deployment.reach.local import LocalReach
+from xcomctl.rehearsal.environments import Environment
+from xcomctl.rehearsal.sandbox import objectstore, postgres
+from xcomctl.rehearsal.sandbox.airflow import Airflow
+from xcomctl.rehearsal.sandbox.errors import SandboxError
+from xcomctl.rehearsal.sandbox.objectstore import ObjectStore
+from xcomctl.rehearsal.sandbox.ports import free_ports
+from xcomctl.rehearsal.sandbox.postgres import Postgres
+from xcomctl.rehearsal.sandbox.processes import Family, end_recorded
+
+_PREFIX = "xcomctl-sandbox-"
+_STATE = "sandbox.json"
+
+#: Free disk that a sandbox needs, in bytes: the database and its WAL, logs, and the objects of a few runs.
+DISK_BYTES = 1_000_000_000
+
+
+class Waiting(Protocol):
+    """A step that tells what it waits for."""
+
+    def waiting(self, what: str) -> None:
+        """It now waits for ``what``."""
+
+
+class Steps(Protocol):
+    """Whoever shows or records the steps of a start."""
+
+    def step(self, id: str, title: str) -> AbstractContextManager[Waiting]:
+        """Run one step in a ``with`` block."""
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox. Use :meth:`start`, and :meth:`stop` whatever happened in between."""
+
+    folder: Path
+    environment: Environment
+    family: Family
+    ports: Mapping[str, int]
+    store_kind: str
+    airflow: Airflow
+    database: Postgres | None = None
+    store: ObjectStore | None = None
+    peak_memory_bytes: int = 0
+
+    @classmethod
+    def create(cls, environment: Environment, store: str = "s3") -> Sandbox:
+        """Make the folder and choose the ports; nothing runs yet. Raises :class:`SandboxError`."""
+        parent = Path(tempfile.gettempdir())
+        free = shutil.disk_usage(parent).free
+        if free < DISK_BYTES:
+            raise SandboxError(
+                f"Not enough disk: {parent} has {free / 1e6:.0f} MB free, the sandbox needs {DISK_BYTES / 1e6:.0f} MB.",
+                "Name a folder with more room: TMPDIR=/path xcomctl rehearse …",
+            )
+        ports = free_ports(["postgres", "airflow", *(objectstore.PORTS if store == "s3" else ())])
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError as error:
+            raise SandboxError(f"No folder for the sandbox could be made in {parent}: {error.strerror}.") from error
+        # Traversable, since PostgreSQL may run as another user; what holds a secret is closed by itself.
+        folder.chmod(0o711)
+        family = Family(folder)
+        airflow = Airflow(
+            family=family,
+            python=environment.python,
+            version=environment.airflow,
+            folder=folder / "airflow",
+            port=ports["airflow"],
+            carrier=folder / "airflow.env",
+        )
+        sandbox = cls(folder, environment, family, ports, store, airflow)
+        sandbox._write_state(keep=False)
+        return sandbox
+
+    def start(self, settings: Mapping[str, str], dags: Mapping[str, str], steps: Steps) -> None:
+        """Start everything with these XCom settings and DAG files (name → source); wait until it is usable.
+
+        Raises :class:`SandboxError` and its kin; call :meth:`stop` then too.
+        """
+        with steps.step("database", "Start PostgreSQL"):
+            self.database = postgres.start(self.family, self.folder / "postgres", self.ports["postgres"])
+        title = "Start the S3 server" if self.store_kind == "s3" else "Make a folder for objects"
+        with steps.step("store", title):
+            if self.store_kind == "s3":
+                self.store = objectstore.start_s3(self.family, self.folder / "store", self.ports)
+            else:
+                self.store = objectstore.in_folder(self.folder / "store")
+        with steps.step("airflow", f"Start Airflow {self.environment.airflow}") as step:
+            self.airflow.write_carrier(self.database.url, settings)
+            for name, source in dags.items():
+                (self.airflow.folder / "dags" / name).write_text(source)
+            step.waiting("the metadata database's schema")
+            self.airflow.initialise()
+            threading.Thread(target=self._watch_memory, name="xcomctl-memory", daemon=True).start()
+            self.airflow.start(step.waiting)
+            if self.store.connection is not None:
+                self.airflow.api.create_connection(self.store.connection)
+            for name in dags:
+                self.airflow.wait_for_dag(Path(name).stem, step.waiting)
+
+    def redeploy(self, settings: Mapping[str, str], waiting: Callable[[str], None]) -> float:
+        """Edit the carrier and restart every process of Airflow, as a deploy does; the seconds without service."""
+        began = time.monotonic()
+        carrier = EnvFile.read(self.airflow.carrier)
+        carrier.write(carrier.edit(settings))
+        waiting("Airflow to stop")
+        self.airflow.stop()
+        self.airflow.start(waiting)
+        return time.monotonic() - began
+
+    def agent(self, overrides: Mapping[str, str] | None = None) -> AgentSession:
+        """An agent in this Airflow's environment: the carrier as it stands now, with ``overrides`` on top."""
+        environment = {**self.airflow.environment(), **(overrides or {})}
+        return AgentSession(LocalReach(self.environment.python, environment, label="sandbox"))
+
+    def keep(self) -> str:
+        """Leave everything running; how to reach it and how to end it, as text."""
+        self._write_state(keep=True)
+        user, password = self.airflow.login
+        assert self.database is not None and self.store is not None
+        return "\n".join(
+            [
+                f"The sandbox stays up in {self.folder}",
+                f"  UI        {self.airflow.url}   user {user}, password {password}",
+                f"  database  {self.database.psql}",
+                f"  bucket    {self.store.reach}",
+                f"  settings  {self.airflow.carrier}",
+                f"  stop it   xcomctl rehearse --stop {self.folder}",
+            ]
+        )
+
+    def stop(self) -> None:
+        """End every process and remove the folder. Safe to call at any point, and twice."""
+        self.family.stop()
+        _remove(self.folder, self.ports)
+
+    def _watch_memory(self) -> None:
+        while self.family.servers:
+            self.peak_memory_bytes = max(self.peak_memory_bytes, self.family.memory_bytes())
+            time.sleep(3)
+
+    def _write_state(self, keep: bool) -> None:
+        owner = psutil.Process()
+        state = {"owner": owner.pid, "owner_started": owner.create_time(), "keep": keep, "ports": dict(self.ports)}
+        (self.folder / _STATE).write_text(json.dumps(state))
+
+
+def stop_sandbox(folder: Path) -> int:
+    """End a sandbox that was kept, or whose rehearsal was killed; how many processes were ended.
+
+    Raises :class:`SandboxError` for a folder that is not one.
+    """
+    folder = folder.absolute()
+    try:
+        state = json.loads((folder / _STATE).read_text())
+    except (OSError, ValueError):
+        raise SandboxError(
+            f"{folder} is not a sandbox of xcomctl.", f"Sandboxes are in {tempfile.gettempdir()}/{_PREFIX}*"
+        ) from None
+    ended = end_recorded(folder)
+    _remove(folder, state.get("ports", {}))
+    return ended
+
+
+def abandoned() -> list[Path]:
+    """Sandboxes whose rehearsal was killed: nobody will end them, unless ``rehearse --stop`` does."""
+    found = []
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_STATE}"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = json.loads(path.read_text())
+            if not state["keep"] and not _alive(state["owner"], state["owner_started"]):
+                found.append(path.parent)
+    return found
+
+
+def _alive(pid: int, started: float) -> bool:
+    try:
+        return abs(psutil.Process(pid).create_time() - started) < 0.5
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _remove(folder: Path, ports: Mapping[str, int]) -> None:
+    for path in objectstore.sockets(ports):
+        with contextlib.suppress(OSError):
+            path.unlink()
+    # A log that somebody still flushes can reappear between listing and rmdir: once more.
+    for _ in range(3):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.3)
+    raise SandboxError(f"{folder} could not be removed.", f"Remove it with: rm -rf {folder}")

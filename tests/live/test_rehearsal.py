@@ -1,0 +1,103 @@
+"""What the rehearsal has to observe, asserted on the walk: flip, break, re-trigger, heal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.walk import SIZES, THRESHOLD, Walk
+from xcomctl.model import requests
+from xcomctl.model.rehearsal import RehearsalReport
+from xcomctl.model.verdicts import Status, Verdict
+from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
+
+OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
+
+
+def test_every_required_observation_was_made(walk: Walk) -> None:
+    assert walk.report.failure is None
+    assert walk.report.verdict is Verdict.OK
+    assert [step.id for step in walk.report.steps] == [
+        "environment", "database", "store", "airflow",
+        "inline", "flip", "offload", "in_flight", "revert", "break", "retrigger", "left_behind",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("run", ["inline", "offload", "healed"])
+def test_green_runs_verify_values_and_control_flow(walk: Walk, run: str) -> None:
+    for what in ("run_green", "values_verified", "control_flow"):
+        assert walk.check(f"{run}_{what}").status is Status.OK
+
+
+def test_inline_leaves_nothing_in_the_store(walk: Walk) -> None:
+    assert walk.check("inline_nothing_in_store").detail.startswith("0 objects")
+
+
+def test_exactly_the_values_from_the_threshold_up_are_in_the_store(walk: Walk) -> None:
+    data = walk.check("offload_exact").data
+    assert data["objects"] == data["expected"] == sorted(OFFLOADED)
+
+
+def test_consumers_receive_path_strings_and_one_of_them_succeeds(walk: Walk) -> None:
+    trusting = walk.check("break_path_string").data
+    comparing = walk.check("break_path_string_compared").data
+    assert trusting["task_state"] == "success"
+    assert comparing["task_state"] == "failed"
+    for got in (trusting, comparing):
+        assert len(got["all_received"]) == len(OFFLOADED)
+        for received in got["all_received"]:
+            assert received.startswith(f"{walk.base_path}/diagnostic__s42/{IN_FLIGHT_RUN}/discriminate_cell/")
+
+
+def test_the_cost_is_measured(walk: Walk) -> None:
+    (runbook,) = walk.report.strategies
+    assert runbook.tasks_broken == 2
+    # Producers, expansion, control flow, hold and both consumers ran again; skipped tasks did not.
+    assert runbook.tasks_rerun == len(SIZES) + 7
+    assert runbook.objects_orphaned == len(OFFLOADED)
+    assert runbook.bytes_orphaned == sum(OFFLOADED)
+    assert runbook.bytes_moved is None
+    assert runbook.time_broken_s is not None
+    assert runbook.time_broken_s >= walk.report.restarts_s[1] > 0
+
+
+def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say(walk: Walk) -> None:
+    with walk.sandbox.agent() as agent:
+        objects = {record["uri"] for record in agent.stream(requests.OBJECTS, {"base_path": walk.base_path})}
+        references = list(agent.stream(requests.REFERENCES, {"base_path": walk.base_path}))
+    orphans = {orphan["path"] for orphan in walk.report.orphans}
+    assert orphans == objects - {record["uri"] for record in references}
+    assert {record["run_id"] for record in references} == {OFFLOAD_RUN}
+    assert walk.report.stranded == len(references) == len(OFFLOADED)
+
+
+def test_the_connection_exists_only_in_the_metadata_database(walk: Walk) -> None:
+    environment = walk.sandbox.airflow.environment()
+    assert not [name for name in environment if name.startswith(("AIRFLOW_CONN_", "AWS_"))]
+    assert walk.sandbox.store is not None and walk.sandbox.store.connection is not None
+
+
+def test_no_secret_is_in_the_report(walk: Walk) -> None:
+    text = json.dumps(walk.report.to_json())
+    environment = walk.sandbox.airflow.environment()
+    assert walk.sandbox.database is not None and walk.sandbox.store is not None
+    secrets = [
+        walk.sandbox.database.password,
+        walk.sandbox.airflow.password,
+        walk.sandbox.store.connection["password"],
+        environment["AIRFLOW__CORE__FERNET_KEY"],
+    ]
+    assert not [secret for secret in secrets if secret in text]
+
+
+def test_the_report_survives_json(walk: Walk) -> None:
+    record = json.loads(json.dumps(walk.report.to_json()))
+    assert RehearsalReport.from_json(record) == walk.report
+
+
+def test_the_fingerprint_names_what_was_rehearsed(walk: Walk) -> None:
+    fingerprint = walk.report.fingerprint
+    assert fingerprint["threshold"] == THRESHOLD
+    assert fingerprint["airflow"] == walk.sandbox.environment.airflow
+    assert fingerprint["path_scheme"] == "s3"

@@ -1,0 +1,56 @@
+"""The walk: a sandbox that went through the whole short rehearsal, and what was seen on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xcomctl.model.rehearsal import RehearsalReport
+from xcomctl.model.settings import SETTINGS
+from xcomctl.model.verdicts import Check
+from xcomctl.rehearsal.rehearse import Rehearsal
+from xcomctl.rehearsal.sandbox.deployment import Sandbox
+
+#: Small, so that a walk is short; every size class of the full rehearsal is there.
+THRESHOLD = 20_000
+SIZES = (2_000, 5_000, 19_999, 20_000, 60_000)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A sandbox that was walked up and down, and is still up; Airflow is ``inline`` again."""
+
+    rehearsal: Rehearsal
+    report: RehearsalReport
+
+    @property
+    def sandbox(self) -> Sandbox:
+        assert self.rehearsal.sandbox is not None, self.rehearsal.failure
+        return self.rehearsal.sandbox
+
+    @property
+    def line(self) -> str:
+        """``"2"`` or ``"3"``."""
+        return str(self.sandbox.airflow.major)
+
+    @property
+    def python(self) -> Path:
+        return self.sandbox.environment.python
+
+    @property
+    def base_path(self) -> str:
+        assert self.sandbox.store is not None
+        return self.sandbox.store.path
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of the sandbox's Airflow, without the four settings."""
+        names = {setting.env for setting in SETTINGS}
+        return {name: value for name, value in self.sandbox.airflow.environment().items() if name not in names}
+
+    def check(self, id: str) -> Check:
+        """The observation with this id. A walk that stopped before it says why."""
+        found = [check for check in self.report.checks if check.id == id]
+        assert len(found) == 1, (id, self.report.failure, [check.id for check in self.report.checks])
+        return found[0]
