@@ -73,6 +73,10 @@ class RehearsalChild:
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline, f"never printed {text!r}:\n{self.output()}"
             time.sleep(0.02)
+        self.note_ports()
+
+    def note_ports(self) -> None:
+        """Remember the ports of its sandbox, so that it can be told later whether they are closed."""
         for folder in self.sandboxes():
             with contextlib.suppress(OSError, ValueError):
                 self.ports |= json.loads((folder / "sandbox.json").read_text())["ports"]

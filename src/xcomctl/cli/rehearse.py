@@ -8,12 +8,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xcomctl.model.settings import THRESHOLD_FLOOR
 
 if TYPE_CHECKING:
     from xcomctl.rehearsal.environments import Environment
 
 NAME = "rehearse"
+
+#: Of the reference DAG: what a cell's dict has at the least, and what a consumer records per cell, in bytes.
+SMALLEST_CELL = 200
+RECORD_BYTES = 400
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,6 +76,9 @@ def run(args: argparse.Namespace) -> int:
         return _stop(args.stop)
     if (args.python or args.requirements) and not args.airflow:
         args.usage_error("--python and --requirements go with --airflow VERSION")
+    problem = _size_problem(args.cell_sizes, args.threshold)
+    if problem is not None:
+        args.usage_error(problem)
     if args.dry_run:
         print(_dry_run(args))
         return 0
@@ -152,16 +161,37 @@ def _stop(folder: Path) -> int:
 
 
 def _threshold(text: str) -> int:
-    from xcomctl.rehearsal.rehearse import SMALLEST_THRESHOLD
-
-    value = int(text.replace("_", ""))
-    if value < SMALLEST_THRESHOLD:
-        raise argparse.ArgumentTypeError(f"{value} is below {SMALLEST_THRESHOLD}: no value would stay inline")
+    value = _bytes(text)
+    if value < THRESHOLD_FLOOR:
+        raise argparse.ArgumentTypeError(
+            f"{value} is below the floor of {THRESHOLD_FLOOR} bytes, where Airflow's own control flow gets offloaded"
+        )
     return value
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    sizes: Any = tuple(int(part.replace("_", "")) for part in text.split(","))
-    if min(sizes) < 200:
-        raise argparse.ArgumentTypeError("a value of the reference DAG has at least 200 bytes")
-    return tuple(sizes)
+    sizes = tuple(_bytes(part) for part in text.split(","))
+    if min(sizes) < SMALLEST_CELL:
+        raise argparse.ArgumentTypeError(f"a value of the reference DAG has at least {SMALLEST_CELL} bytes")
+    return sizes
+
+
+def _bytes(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of bytes") from None
+
+
+def _size_problem(sizes: tuple[int, ...], threshold: int) -> str | None:
+    """Why these sizes cannot show the break, if so."""
+    if not sizes:
+        return None
+    if max(sizes) < threshold or min(sizes) >= threshold:
+        return f"--cell-sizes needs a size below the threshold of {threshold} bytes and one from it up"
+    if len(sizes) > threshold // RECORD_BYTES:
+        # What the consumers record about the cells has to stay inline itself.
+        return (
+            f"with a threshold of {threshold} bytes, --cell-sizes takes {threshold // RECORD_BYTES} sizes at the most"
+        )
+    return None

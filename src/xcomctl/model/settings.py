@@ -73,6 +73,10 @@ COMPRESSION = Setting("compression", "common.io", "xcom_objectstorage_compressio
 #: The four, in the order in which everything shows and writes them.
 SETTINGS = (BACKEND, PATH, THRESHOLD, COMPRESSION)
 
+#: No threshold below this many bytes: the scheduler reads ``skipmixin_key`` past the backend, so that a skipped branch
+#: would run if it were offloaded (F36). Twice the largest ``skipmixin_key`` of the deployment is the other half of it.
+THRESHOLD_FLOOR = 10_000
+
 #: Written as a codec, but a suffix: the provider raises at the first large write (F23; ``gz`` is its own example).
 _SUFFIX_NOT_CODEC = {"gz": "gzip", "bz": "bz2", "zst": "zstd"}
 

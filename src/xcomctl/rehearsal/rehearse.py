@@ -36,11 +36,11 @@ from xcomctl.report.progress import Progress
 #: The runbook's threshold in bytes, about the p99.9 of the distribution that it was written for.
 DEFAULT_THRESHOLD = 1_600_000
 
-#: Below this many bytes the cells of the reference DAG no longer span the threshold.
-SMALLEST_THRESHOLD = 2_000
-
 #: What the operating system may refuse without xcomctl being at fault.
 _REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOMEM})
+
+#: The versions that an entry of the journal repeats; the others are in the report that it names.
+_JOURNALLED = ("xcomctl", "airflow", "apache-airflow-providers-common-io")
 
 #: What is played, in this order.
 SCENARIOS: Mapping[str, Scenario] = {"runbook": runbook.play}
@@ -96,16 +96,20 @@ class Rehearsal:
         except KeyboardInterrupt:
             self.verdict = Verdict.INTERRUPTED
         except ObservationMissing as missing:
-            self.verdict = Verdict.FAILED
-            hint = next((check.hint for check in missing.checks if check.hint), "")
-            self.failure = Failure(missing.step, str(missing), hint, self._log_of_failed_tasks())
+            death = self._death()
+            if death is not None:
+                self._give_up(death)
+            else:
+                self.verdict = Verdict.FAILED
+                hint = next((check.hint for check in missing.checks if check.hint), "")
+                self.failure = Failure(missing.step, str(missing), hint, self._log_of_failed_tasks())
         except UserError as error:
-            self._give_up(error)
+            self._give_up(self._death() or error)
         except OSError as error:
             if error.errno not in _REFUSALS:
                 raise
             where = f" {error.filename}" if error.filename else ""
-            self._give_up(SandboxError(f"The host refused{where}: {os.strerror(error.errno)}."))
+            self._give_up(self._death() or SandboxError(f"The host refused{where}: {os.strerror(error.errno)}."))
 
     def close(self) -> None:
         """End the sandbox and remove its folder, or leave it up if the plan says so and it is usable."""
@@ -165,13 +169,17 @@ class Rehearsal:
             self.sandbox.start(settings_for(Phase.INLINE), {f"{DAG_ID}.py": dag}, timeline)
         self.stage = Stage(self.sandbox, timeline, plan.threshold, plan.sizes or cell_sizes(plan.threshold))
 
-    def _give_up(self, error: UserError) -> None:
-        """Record why nothing more could be measured. A server that died explains every other error: ask first."""
+    def _death(self) -> SandboxError | None:
+        """The death of a server, if one died: it explains whatever else was noticed first."""
         if self.sandbox is not None:
             try:
                 self.sandbox.family.require_alive()
             except SandboxError as death:
-                error = death
+                return death
+        return None
+
+    def _give_up(self, error: UserError) -> None:
+        """Record why nothing more could be measured."""
         self.verdict = error.verdict
         step = self.timeline.open_steps[-1] if self.timeline.open_steps else "environment"
         self.failure = Failure(step, error.message, error.hint, error.log)
@@ -196,7 +204,11 @@ class Rehearsal:
         versions = {"xcomctl": xcomctl.__version__}
         if self.environment is not None:
             versions |= {"airflow": self.environment.airflow, "python": self.environment.python_version}
-            versions |= self.environment.packages
+            versions |= {
+                name: version
+                for name, version in self.environment.packages.items()
+                if name not in ("apache-airflow", "apache-airflow-core")  # both are `airflow` above
+            }
         if self.sandbox is not None and self.sandbox.database is not None:
             versions["postgresql"] = self.sandbox.database.version
         if self.sandbox is not None and self.sandbox.store is not None:
@@ -245,7 +257,7 @@ def record(report: RehearsalReport, folder: Path, path: Path | None) -> Path:
             action="rehearse",
             actor=this_actor(),
             at=now(),
-            versions=report.versions,
+            versions={name: report.versions[name] for name in _JOURNALLED if name in report.versions},
             after=report.settings,
             verdict=report.verdict,
             data={

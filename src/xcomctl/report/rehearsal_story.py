@@ -119,8 +119,8 @@ def break_story(report: RehearsalReport) -> BreakStory | None:
 def _what_the_grid_showed(state: str | None) -> str:
     if state == "success":
         return (
-            "Its task ended as success. Nothing turned red: an alert on failed tasks would have stayed silent while "
-            "the wrong value travelled on."
+            "Its task ended as success. Nothing turned red there: an alert on failed tasks stays silent wherever code "
+            "trusts its input, and the wrong value travels on."
         )
     if state is None:
         return "How its task ended was not recorded."

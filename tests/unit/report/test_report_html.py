@@ -91,7 +91,7 @@ def test_the_break_is_told_in_words() -> None:
     text = " ".join(" ".join(read(to_html(samples.passed())).text).split())
     assert "the consumer got a path string instead of its data" in text
     assert samples.RECEIVED in text
-    assert "ended as success. Nothing turned red" in text
+    assert "ended as success. Nothing turned red there" in text
 
 
 def test_no_break_is_claimed_where_none_was_seen() -> None:
