@@ -61,8 +61,8 @@ class Stage:
 
     def hold(self, held: bool) -> None:
         """Close the hold point between producers and consumers, or open it."""
-        slots = 0 if held else 16
-        self.sandbox.airflow.api.set_pool(HOLD_POOL, slots, "Hold point of the rehearsal: 0 slots hold, more release.")
+        slots = 0 if held else 1
+        self.sandbox.airflow.api.set_pool(HOLD_POOL, slots, "Hold point of the rehearsal: 0 slots hold, 1 releases.")
 
     def wait_for_run(self, run_id: str, waiting: Callable[[str], None]) -> DagRun:
         """Wait until the run is over. Raises a :class:`~xcomctl.errors.UserError` if that takes too long."""
