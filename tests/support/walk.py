@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.settings import SETTINGS
 from xcomctl.model.verdicts import Check
@@ -48,6 +49,10 @@ class Walk:
         """The environment of the sandbox's Airflow, without the four settings."""
         names = {setting.env for setting in SETTINGS}
         return {name: value for name, value in self.sandbox.airflow.environment().items() if name not in names}
+
+    def reach(self, environment: Mapping[str, str]) -> LocalReach:
+        """A way to the sandbox's Airflow with this environment."""
+        return LocalReach(self.python, environment, label="walk")
 
     def check(self, id: str) -> Check:
         """The observation with this id. A walk that stopped before it says why."""

@@ -17,7 +17,7 @@ from xcomctl.model import requests
 
 @dataclass(frozen=True)
 class AffectedRun:
-    """A run that holds references and was not over when the revert was deployed."""
+    """A run that holds references and was not over when the revert began."""
 
     dag_id: str
     run_id: str

@@ -95,8 +95,7 @@ def run(args: argparse.Namespace) -> int:
     folder = prepare_folder(args.out or Path(f"rehearsal-{time.strftime('%Y%m%dT%H%M%S')}"))
     plan = Plan(_environment(args), args.store, args.threshold, args.cell_sizes, args.keep)
     report, kept = rehearse(plan, progress_for(sys.stderr))
-    paths = write_report(report, folder)
-    journalled = record(report, folder, args.journal)
+    # Shown before it is written: a disk that filled up meanwhile must not cost the result.
     if args.output == "json":
         json.dump(report.to_json(), sys.stdout, indent=2)
         print()
@@ -104,9 +103,12 @@ def run(args: argparse.Namespace) -> int:
         from xcomctl.report.terminal import render_rehearsal
 
         render_rehearsal(report, sys.stdout)
-        print(f"\nReport: {paths.html}, {paths.markdown.name}, {paths.json.name}; recorded in {journalled}")
     if kept:
         print(f"\n{kept}", file=sys.stderr)
+    paths = write_report(report, folder)
+    journalled = record(report, folder, args.journal)
+    if args.output == "text":
+        print(f"\nReport: {paths.html}, {paths.markdown.name}, {paths.json.name}; recorded in {journalled}")
     return report.verdict.exit_code
 
 

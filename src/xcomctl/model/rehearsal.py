@@ -41,7 +41,7 @@ class Span:
 class StrategyResult:
     """What one way down cost. ``None`` means: not measured, shown as n/a.
 
-    ``time_broken_s`` runs from the moment the revert was deployed until the last affected run was green again.
+    ``time_broken_s`` runs from the edit that reverts the backend, its deploy included, until the last affected run was green.
     A task instance is *broken* when it received a reference where data was expected, whatever its state.
     """
 

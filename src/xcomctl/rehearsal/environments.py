@@ -137,11 +137,15 @@ def build(
             if not complete.exists():
                 waiting(f"uv to install Airflow {version}")
                 shutil.rmtree(folder, ignore_errors=True)
-                _run([uv, "venv", "--quiet", "--python", interpreter, str(folder)])
                 install = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *wanted]
                 if requirements is not None:
                     install += ["--requirements", str(requirements)]
-                _run(install)
+                try:
+                    _run([uv, "venv", "--quiet", "--python", interpreter, str(folder)])
+                    _run(install)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
                 complete.touch()
     except OSError as error:
         raise UnusableEnvironment(

@@ -22,6 +22,7 @@ from xcomctl.journal.local import LocalJournal, now, this_actor
 from xcomctl.model.fingerprint import Fingerprint
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
+from xcomctl.model.redaction import redact
 from xcomctl.model.rehearsal import Failure, RehearsalReport, Step
 from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, settings_for
 from xcomctl.model.verdicts import Verdict
@@ -102,7 +103,7 @@ class Rehearsal:
             else:
                 self.verdict = Verdict.FAILED
                 hint = next((check.hint for check in missing.checks if check.hint), "")
-                self.failure = Failure(missing.step, str(missing), hint, self._log_of_failed_tasks())
+                self.failure = _failure(missing.step, str(missing), hint, self._log_of_failed_tasks())
         except UserError as error:
             self._give_up(self._death() or error)
         except OSError as error:
@@ -182,7 +183,7 @@ class Rehearsal:
         """Record why nothing more could be measured."""
         self.verdict = error.verdict
         step = self.timeline.open_steps[-1] if self.timeline.open_steps else "environment"
-        self.failure = Failure(step, error.message, error.hint, error.log)
+        self.failure = _failure(step, error.message, error.hint, error.log)
 
     def _log_of_failed_tasks(self, lines: int = 15) -> tuple[str, ...]:
         """The end of the logs of the tasks that failed in the latest run with failures, as Airflow gives them."""
@@ -244,6 +245,11 @@ class Rehearsal:
         if self.verdict is Verdict.FAILED and not self.plan.keep:
             return ("xcomctl rehearse --keep",)
         return ()
+
+
+def _failure(step: str, message: str, hint: str, log: tuple[str, ...]) -> Failure:
+    """What goes into the report of a failure; what a server or a task logged may hold anything."""
+    return Failure(step, redact(message), redact(hint), tuple(redact(line) for line in log))
 
 
 def record(report: RehearsalReport, folder: Path, path: Path | None) -> Path:

@@ -78,19 +78,23 @@ class Sandbox:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         except OSError as error:
             raise SandboxError(f"No folder for the sandbox could be made in {parent}: {error.strerror}.") from error
-        # Traversable, since PostgreSQL may run as another user; what holds a secret is closed by itself.
-        folder.chmod(0o711)
-        family = Family(folder)
-        airflow = Airflow(
-            family=family,
-            python=environment.python,
-            version=environment.airflow,
-            folder=folder / "airflow",
-            port=ports["airflow"],
-            carrier=folder / "airflow.env",
-        )
-        sandbox = cls(folder, environment, family, ports, store, airflow)
-        sandbox._write_state(keep=False)
+        try:
+            # Traversable, since PostgreSQL may run as another user; what holds a secret is closed by itself.
+            folder.chmod(0o711)
+            family = Family(folder)
+            airflow = Airflow(
+                family=family,
+                python=environment.python,
+                version=environment.airflow,
+                folder=folder / "airflow",
+                port=ports["airflow"],
+                carrier=folder / "airflow.env",
+            )
+            sandbox = cls(folder, environment, family, ports, store, airflow)
+            sandbox._write_state(keep=False)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return sandbox
 
     def start(self, settings: Mapping[str, str], dags: Mapping[str, str], steps: Steps) -> None:
@@ -174,10 +178,13 @@ def stop_sandbox(folder: Path) -> int:
     folder = folder.absolute()
     try:
         state = json.loads((folder / _STATE).read_text())
-    except (OSError, ValueError):
+        owner, owner_started, keep = state["owner"], state["owner_started"], state["keep"]
+    except (OSError, ValueError, KeyError):
         raise SandboxError(
             f"{folder} is not a sandbox of xcomctl.", f"Sandboxes are in {tempfile.gettempdir()}/{_PREFIX}*"
         ) from None
+    if not keep and _alive(owner, owner_started):
+        raise SandboxError(f"The rehearsal of {folder} still runs, as process {owner}.", f"End it with: kill {owner}")
     ended = end_recorded(folder)
     _remove(folder, state.get("ports", {}))
     return ended

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,7 @@ class Postgres:
     @property
     def psql(self) -> str:
         """A command line that opens a shell on the database; holds the password."""
-        return f"psql '{self.url}'"
+        return shlex.join([str(binaries() / "psql"), self.url])
 
 
 def binaries() -> Path:
@@ -68,7 +69,7 @@ def start(family: Family, folder: Path, port: int) -> Postgres:
         shutil.chown(folder, user)
         shutil.chown(data, user)
         shutil.chown(password_file, user)
-    env = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", MARKER: str(family.folder)}
+    env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", MARKER: str(family.folder)}
     _run(
         [
             str(bin_dir / "initdb"),
@@ -77,7 +78,7 @@ def start(family: Family, folder: Path, port: int) -> Postgres:
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
-            "--locale=C.UTF-8",
+            "--locale=C",
             "--no-sync",
         ],
         env,

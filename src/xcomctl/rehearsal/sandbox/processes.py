@@ -154,7 +154,9 @@ class Family:
     def memory_bytes(self) -> int:
         """Proportional set size of all processes of the sandbox now, in bytes (``/proc/PID/smaps_rollup``)."""
         total = 0
-        for process in _family([s.process.pid for s in self.servers if s.process is not None]):
+        # Taken once: another thread may be stopping them meanwhile.
+        running = [process for process in [server.process for server in self.servers] if process is not None]
+        for process in _family([process.pid for process in running]):
             with contextlib.suppress(OSError):
                 for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
                     if line.startswith("Pss:"):
