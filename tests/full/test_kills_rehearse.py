@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ def test_nothing_is_left(number: int, airflow_env: Path, tmp_path: Path, measure
             while time.monotonic() < deadline and child.process.poll() is None:
                 child.note_ports()
                 time.sleep(0.1)
+            over = "left_behind: OK" in child.output()
             victim = _strike(child, way, draw)
             code = child.wait()
             if way == "SIGKILL" and code == -9:
@@ -46,8 +46,8 @@ def test_nothing_is_left(number: int, airflow_env: Path, tmp_path: Path, measure
                     stop = [sys.executable, "-m", "xcomctl", "rehearse", "--stop", str(folder)]
                     done = subprocess.run(stop, env=child.env, capture_output=True, text=True)
                     assert done.returncode == 0, done.stderr
-            expected = {0, WAYS[way]} if victim else {0, Verdict.INCONCLUSIVE.exit_code}
-            assert code in expected, (way, victim, after_s, code, child.output())
+            expected = {WAYS[way]} if victim else {0}
+            assert code in expected | ({0} if over else set()), (way, victim, after_s, code, child.output())
             assert no_trace_of(child)
             assert "Traceback" not in child.output()
             if code != -9:
@@ -75,7 +75,3 @@ def _strike(child: RehearsalChild, way: str, draw: random.Random) -> str | None:
     except psutil.NoSuchProcess:
         return None
     return name
-
-
-def test_every_way_was_tried() -> None:
-    assert set(Counter(sorted(WAYS)[number % len(WAYS)] for number in range(KILLS))) == set(WAYS)

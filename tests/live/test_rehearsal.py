@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from tests.support.walk import SIZES, THRESHOLD, Walk
+from tests.support.walk import SIZES, THRESHOLD, Walk, sql
 from xcomctl.model import requests
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.verdicts import Status, Verdict
+from xcomctl.rehearsal.scenarios.interface import DAG_ID
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
 
 OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
@@ -64,7 +65,9 @@ def test_the_cost_is_measured(walk: Walk) -> None:
 
 def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say(walk: Walk) -> None:
     with walk.sandbox.agent() as agent:
-        objects = {record["uri"] for record in agent.stream(requests.OBJECTS, {"base_path": walk.base_path})}
+        objects = {
+            record["uri"] for record in agent.stream(requests.OBJECTS, {"base_path": walk.base_path, "under": DAG_ID})
+        }
         references = list(agent.stream(requests.REFERENCES, {"base_path": walk.base_path}))
     orphans = {orphan["path"] for orphan in walk.report.orphans}
     assert orphans == objects - {record["uri"] for record in references}
@@ -75,7 +78,7 @@ def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say
 def test_the_connection_exists_only_in_the_metadata_database(walk: Walk) -> None:
     environment = walk.sandbox.airflow.environment()
     assert not [name for name in environment if name.startswith(("AIRFLOW_CONN_", "AWS_"))]
-    assert walk.sandbox.store is not None and walk.sandbox.store.connection is not None
+    assert sql(walk, "SELECT conn_type FROM connection WHERE conn_id = 'xcomctl_store'") == [["aws"]]
 
 
 def test_no_secret_is_in_the_report(walk: Walk) -> None:

@@ -34,7 +34,11 @@ class RehearsalChild:
         argv = [sys.executable, "-m", "xcomctl", "rehearse", "--env", str(airflow), "--out", str(self.report_folder)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*argv, *options], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                [*argv, *options],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         self.ports: dict[str, int] = {}
 

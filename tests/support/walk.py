@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from xcomctl.model.settings import SETTINGS
 from xcomctl.model.verdicts import Check
 from xcomctl.rehearsal.rehearse import Rehearsal
 from xcomctl.rehearsal.sandbox.deployment import Sandbox
+from xcomctl.rehearsal.sandbox.postgres import binaries
 
 #: Small, so that a walk is short; every size class of the full rehearsal is there.
 THRESHOLD = 20_000
@@ -59,3 +62,25 @@ class Walk:
         found = [check for check in self.report.checks if check.id == id]
         assert len(found) == 1, (id, self.report.failure, [check.id for check in self.report.checks])
         return found[0]
+
+
+def sql(walk: Walk, statement: str) -> list[list[str]]:
+    """The rows of one statement in the metadata database, columns as text."""
+    database = walk.sandbox.database
+    assert database is not None
+    argv = [str(binaries() / "psql"), "-h", "127.0.0.1", "-p", str(database.port), "-U", "airflow", "-d", "airflow"]
+    done = subprocess.run(
+        [*argv, "-qAtF\t", "-v", "ON_ERROR_STOP=1", "-c", statement],
+        env={"PATH": os.defpath, "PGPASSWORD": database.password},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from xcomctl.clients.airflow_api import AirflowApi, DagRun
+from xcomctl.clients.airflow_api import FINISHED_RUN_STATES, AirflowApi, DagRun
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
 
@@ -26,40 +26,51 @@ class AffectedRun:
 
 
 @dataclass(frozen=True)
-class Cleared:
-    """What was cleared in one run; ``had_run`` counts the instances that had run, and so run once more."""
+class Found:
+    """What a scan for affected runs found; ``warnings`` say what it could not look into."""
 
-    run: AffectedRun
-    instances: tuple[requests.ClearedInstance, ...]
-
-    @property
-    def had_run(self) -> int:
-        """Instances that had run to an end before, in whatever way."""
-        return sum(instance.state_before in ("success", "failed") for instance in self.instances)
+    runs: tuple[AffectedRun, ...]
+    warnings: tuple[str, ...]
 
 
-def find(agent: AgentSession, base_path: str, since: datetime) -> list[AffectedRun]:
-    """The runs that hold references under ``base_path`` and were unfinished at ``since``, by DAG and run id."""
+def find(agent: AgentSession, base_path: str, since: datetime) -> Found:
+    """The runs that hold references under ``base_path`` and were not over at ``since``, by DAG and run id.
+
+    A path that a task passed on (an alias) counts too: whoever reads it gets a path string as well.
+    """
     counts: dict[tuple[str, str], int] = {}
     states: dict[tuple[str, str], str | None] = {}
-    for record in agent.stream(requests.REFERENCES, {"base_path": base_path}):
+    stream = agent.stream(requests.REFERENCES, {"base_path": base_path})
+    for record in stream:
         item = requests.ReferenceItem.from_json(record)
-        over_before = item.run_end is not None and datetime.fromisoformat(item.run_end) <= since
-        if item.kind == requests.REFERENCE and not over_before:
+        if item.kind != requests.FOREIGN and not _over_at(since, item):
             key = item.dag_id, item.run_id
             counts[key] = counts.get(key, 0) + 1
             states[key] = item.run_state
-    return [AffectedRun(*key, states[key], count) for key, count in sorted(counts.items())]
+    totals = requests.ReferencesAnswer.from_json(stream.result())
+    warnings = list(totals.warnings)
+    if totals.pickled:
+        warnings.append(f"{totals.pickled} pickled XComs could not be looked into")
+    return Found(tuple(AffectedRun(*key, states[key], count) for key, count in sorted(counts.items())), tuple(warnings))
 
 
-def clear(agent: AgentSession, run: AffectedRun) -> Cleared:
+def _over_at(since: datetime, item: requests.ReferenceItem) -> bool:
+    # Both: an end alone says nothing of a run that was set to run again by some other way than Airflow's clear.
+    return (
+        item.run_state in FINISHED_RUN_STATES
+        and item.run_end is not None
+        and datetime.fromisoformat(item.run_end) <= since
+    )
+
+
+def clear(agent: AgentSession, run: AffectedRun) -> requests.ClearAnswer:
     """Clear every task instance of the run, whatever its state, and set the run to be scheduled again."""
     answer = agent.request(requests.CLEAR, {"dag_id": run.dag_id, "run_id": run.run_id, "tasks": None})
-    return Cleared(run, requests.ClearAnswer.from_json(answer).cleared)
+    return requests.ClearAnswer.from_json(answer)
 
 
 def finished(api: AirflowApi, runs: Sequence[AffectedRun], waiting: Callable[[str], None]) -> list[DagRun] | None:
-    """The runs as the API shows them once all are over, ``None`` while one is not. To be polled."""
+    """The runs as the API shows them once all are over, green or not; ``None`` while one is not. To be polled."""
     seen = [api.run(run.dag_id, run.run_id) for run in runs]
     for run in seen:
         if not run.finished:

@@ -85,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(args.run(args))
         sys.stdout.flush()
     except UserError as error:
-        _say(f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else []))
+        from xcomctl.model.redaction import redact
+
+        _say(f"error: {redact(error.message)}", *([f"hint: {redact(error.hint)}"] if error.hint else []))
         return error.verdict.exit_code
     except KeyboardInterrupt:
         _say("interrupted")

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xcomctl.model.settings import THRESHOLD_FLOOR
+from xcomctl.errors import UserError
+from xcomctl.model.settings import RUNBOOK_THRESHOLD, THRESHOLD_FLOOR
 
 if TYPE_CHECKING:
     from xcomctl.rehearsal.environments import Environment
 
 NAME = "rehearse"
-
-#: Of the reference DAG: what a cell's dict has at the least, and what a consumer records per cell, in bytes.
-SMALLEST_CELL = 200
-RECORD_BYTES = 400
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "backend to object storage, reverts it under a run in flight, observes what breaks, re-triggers, and observes "
         "that it heals. Nothing outside that folder is touched; nothing is left behind.",
         epilog="Exit codes: 0 every required observation was made; 3 one was not; 5 something could not be measured; "
-        "130 interrupted. The report is written in every case.",
+        "6 refused (an Airflow that is too old); 130 interrupted. The report is written in every case.",
     )
     which = parser.add_argument_group("which Airflow")
     one = which.add_mutually_exclusive_group()
@@ -48,12 +46,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     what = parser.add_argument_group("what is rehearsed")
     what.add_argument(
-        "--threshold", metavar="BYTES", type=_threshold, default=1_600_000, help="offload threshold (default: 1600000)"
+        "--threshold",
+        metavar="BYTES",
+        type=_threshold,
+        default=RUNBOOK_THRESHOLD,
+        help="offload threshold (default: 1600000)",
     )
     what.add_argument("--store", choices=("s3", "file"), default="s3", help="where objects go (default: s3)")
     what.add_argument(
         "--cell-sizes",
-        metavar="BYTES,…",
+        metavar="BYTES,BYTES",
         type=_sizes,
         default=(),
         help="sizes of the values that the reference DAG pushes (default: chosen around the threshold)",
@@ -73,12 +75,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
     if args.stop is not None:
-        return _stop(args.stop)
+        return _stop(args.stop, args.dry_run)
     if (args.python or args.requirements) and not args.airflow:
         args.usage_error("--python and --requirements go with --airflow VERSION")
-    problem = _size_problem(args.cell_sizes, args.threshold)
-    if problem is not None:
-        args.usage_error(problem)
+    from xcomctl.rehearsal.sandbox.errors import require_extra
+
+    require_extra()
+    from xcomctl.rehearsal.scenarios.interface import size_problem
+
+    if args.cell_sizes and (problem := size_problem(args.cell_sizes, args.threshold)):
+        args.usage_error(f"--cell-sizes: {problem}")
     if args.dry_run:
         print(_dry_run(args))
         return 0
@@ -89,13 +95,20 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.report.rehearsal_files import prepare_folder, write_report
 
     for folder in abandoned():
-        print(f"note: a rehearsal that was killed left {folder}; end it with: xcomctl rehearse --stop {folder}",
+        print(f"note: a rehearsal that was killed left {folder}; end it with: xcomctl rehearse --stop {shlex.quote(str(folder))}",
               file=sys.stderr)  # fmt: skip
     # The folder first: better to hear now than in six minutes that the report cannot be written.
     folder = prepare_folder(args.out or Path(f"rehearsal-{time.strftime('%Y%m%dT%H%M%S')}"))
     plan = Plan(_environment(args), args.store, args.threshold, args.cell_sizes, args.keep)
     report, kept = rehearse(plan, progress_for(sys.stderr))
-    # Shown before it is written: a disk that filled up meanwhile must not cost the result.
+    # Written first, since whoever reads our output may have left; shown even if the disk has filled up meanwhile.
+    written: str | UserError
+    try:
+        paths = write_report(report, folder)
+        journalled = record(report, folder, args.journal)
+        written = f"Report: {paths.html}, {paths.markdown.name}, {paths.json.name}; recorded in {journalled}"
+    except UserError as error:
+        written = error
     if args.output == "json":
         json.dump(report.to_json(), sys.stdout, indent=2)
         print()
@@ -105,10 +118,10 @@ def run(args: argparse.Namespace) -> int:
         render_rehearsal(report, sys.stdout)
     if kept:
         print(f"\n{kept}", file=sys.stderr)
-    paths = write_report(report, folder)
-    journalled = record(report, folder, args.journal)
+    if isinstance(written, UserError):
+        raise written
     if args.output == "text":
-        print(f"\nReport: {paths.html}, {paths.markdown.name}, {paths.json.name}; recorded in {journalled}")
+        print(f"\n{written}")
     return report.verdict.exit_code
 
 
@@ -154,11 +167,14 @@ def _dry_run(args: argparse.Namespace) -> str:
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
-def _stop(folder: Path) -> int:
+def _stop(folder: Path, dry_run: bool) -> int:
+    from xcomctl.rehearsal.sandbox.errors import require_extra
+
+    require_extra()
     from xcomctl.rehearsal.sandbox.deployment import stop_sandbox
 
-    ended = stop_sandbox(folder)
-    print(f"Ended {ended} processes and removed {folder}.")
+    ended = stop_sandbox(folder, dry_run=dry_run)
+    print(f"{'Would end' if dry_run else 'Ended'} {ended} servers and {'remove' if dry_run else 'removed'} {folder}.")
     return 0
 
 
@@ -172,10 +188,7 @@ def _threshold(text: str) -> int:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    sizes = tuple(_bytes(part) for part in text.split(","))
-    if min(sizes) < SMALLEST_CELL:
-        raise argparse.ArgumentTypeError(f"a value of the reference DAG has at least {SMALLEST_CELL} bytes")
-    return sizes
+    return tuple(_bytes(part) for part in text.split(","))
 
 
 def _bytes(text: str) -> int:
@@ -183,17 +196,3 @@ def _bytes(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of bytes") from None
-
-
-def _size_problem(sizes: tuple[int, ...], threshold: int) -> str | None:
-    """Why these sizes cannot show the break, if so."""
-    if not sizes:
-        return None
-    if max(sizes) < threshold or min(sizes) >= threshold:
-        return f"--cell-sizes needs a size below the threshold of {threshold} bytes and one from it up"
-    if len(sizes) > threshold // RECORD_BYTES:
-        # What the consumers record about the cells has to stay inline itself.
-        return (
-            f"with a threshold of {threshold} bytes, --cell-sizes takes {threshold // RECORD_BYTES} sizes at the most"
-        )
-    return None

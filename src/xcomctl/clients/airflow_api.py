@@ -21,6 +21,8 @@ from xcomctl.errors import UserError
 FINISHED_RUN_STATES = frozenset({"success", "failed"})
 
 _PAGE = 100
+# Airflow 2 answers a wrong password with 403, as if the user were known and not allowed to.
+_LOGIN_HINT = "Check the user name, the password, and what the user is allowed to do."
 
 
 class ApiError(UserError):
@@ -62,17 +64,20 @@ class TaskInstance:
 class AirflowApi:
     """A session with one Airflow. Use it as a context manager, or call :meth:`close`.
 
-    ``url`` is the base of the web server or API server, without ``/api``; ``major`` is 2 or 3.
+    ``url`` is the base of the web server or API server, without ``/api``; ``major`` is 2 or 3. ``use_proxy`` lets the
+    environment's proxy settings apply, as for any client.
     Every method raises :class:`ApiError`.
     """
 
-    def __init__(self, url: str, *, major: int, username: str, password: str, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, major: int, username: str, password: str, timeout_s: float = 30.0, use_proxy: bool = True
+    ) -> None:
         self.url = url.rstrip("/")
         self.major = major
         self._credentials = (username, password)
         self._prefix = f"{self.url}/api/{'v2' if major >= 3 else 'v1'}"
-        # A deployment's proxy settings are for the outside; trust_env stays on, NO_PROXY is honoured by httpx.
-        self._client = httpx.Client(timeout=timeout_s, auth=None if major >= 3 else self._credentials)
+        auth = None if major >= 3 else self._credentials
+        self._client = httpx.Client(timeout=timeout_s, auth=auth, trust_env=use_proxy)
         self._has_token = major < 3
 
     def __enter__(self) -> Self:
@@ -165,8 +170,8 @@ class AirflowApi:
         while True:
             answer = self._call("GET", path, params={"limit": _PAGE, "offset": offset})
             yield from answer[key]
-            offset += _PAGE
-            if offset >= answer["total_entries"]:
+            offset += len(answer[key])  # not _PAGE: [api] maximum_page_limit may make pages smaller than we ask for
+            if not answer[key] or offset >= answer["total_entries"]:
                 return
 
     def _call(
@@ -195,13 +200,14 @@ class AirflowApi:
                 response = self._client.request(
                     method, url, json=None if body is None else dict(body), params=params, headers=headers
                 )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiError(
                 f"The Airflow API at {self.url} does not answer: {str(error) or type(error).__name__}."
             ) from None
         if response.is_error:
             raise ApiError(
                 f"The Airflow API refused {method} {httpx.URL(url).path}: {response.status_code} {_reason(response)}",
+                _LOGIN_HINT if response.status_code in (401, 403) else "",
                 status=response.status_code,
             )
         return response
@@ -212,9 +218,13 @@ class AirflowApi:
         if response.is_error:
             raise ApiError(
                 f"The Airflow API at {self.url} refused the login of {username!r}: {response.status_code}.",
+                _LOGIN_HINT,
                 status=response.status_code,
             )
-        self._client.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+        token = self._json(response).get("access_token")
+        if not isinstance(token, str):
+            raise ApiError(f"{response.request.url} answered no access token: is it Airflow 3's API server?")
+        self._client.headers["Authorization"] = f"Bearer {token}"
         self._has_token = True
 
     @staticmethod
@@ -233,7 +243,9 @@ def _reason(response: httpx.Response) -> str:
         answer = response.json()
     except ValueError:
         return response.text[:300]
-    return str(answer.get("detail", answer))[:300] if isinstance(answer, dict) else str(answer)[:300]
+    if isinstance(answer, dict):
+        answer = answer.get("detail") or answer.get("title") or answer  # v1 gives `"detail": null` at times
+    return str(answer)[:300]
 
 
 def _run(record: Mapping[str, Any]) -> DagRun:

@@ -77,7 +77,9 @@ def describe(value: object) -> dict:
             items={"type": "integer", "minimum": 200},
             description="Serialized size of each cell's dict, in bytes.",
         ),
-        "deep_dive": Param(False, type="boolean", description="Let the short-circuit pass."),
+        "deep_dive_from": Param(
+            100_000_000, type="integer", description="The short-circuit passes if a cell has this many bytes or more."
+        ),
     },
 )
 def diagnostic__s42():
@@ -104,7 +106,7 @@ def diagnostic__s42():
 
     @task.short_circuit
     def wants_deep_dive(plan: list) -> bool:
-        return bool(plan) and get_current_context()["params"]["deep_dive"]
+        return any(spec["size"] >= get_current_context()["params"]["deep_dive_from"] for spec in plan)
 
     @task
     def many_cells() -> None: ...

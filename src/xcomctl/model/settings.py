@@ -73,6 +73,9 @@ COMPRESSION = Setting("compression", "common.io", "xcom_objectstorage_compressio
 #: The four, in the order in which everything shows and writes them.
 SETTINGS = (BACKEND, PATH, THRESHOLD, COMPRESSION)
 
+#: The runbook's threshold in bytes, about the p99.9 of the distribution that it was written for.
+RUNBOOK_THRESHOLD = 1_600_000
+
 #: No threshold below this many bytes: the scheduler reads ``skipmixin_key`` past the backend, so that a skipped branch
 #: would run if it were offloaded (F36). Twice the largest ``skipmixin_key`` of the deployment is the other half of it.
 THRESHOLD_FLOOR = 10_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from xcomctl.metadata.expressions import LONGEST_URL
 from xcomctl.metadata.tables import Tables
 from xcomctl.metadata.xcoms import iso, url_like_rows
 from xcomctl.model.references import Kind, Owner, classify, is_alias
@@ -12,7 +13,9 @@ from xcomctl.model.requests import ALIAS, FOREIGN, REFERENCE, ReferenceItem
 
 
 def kind_of(text: str, base_path: str, owner: Owner) -> Optional[str]:
-    """``reference``, ``alias`` or ``foreign``; ``None`` for a plain string."""
+    """``reference``, ``alias`` or ``foreign``; ``None`` for a plain string or one too long to name an object."""
+    if len(text) > LONGEST_URL:
+        return None
     found = classify(text, base_path)
     if found.kind is Kind.FOREIGN:
         return FOREIGN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from xcomctl.errors import UserError
@@ -24,8 +26,8 @@ DEFAULT_VERSION = "3.3.2"
 
 _INSPECT = """
 import importlib.metadata as m, json, platform
-names = ("apache-airflow", "apache-airflow-core", "apache-airflow-providers-common-io", "s3fs", "psycopg2-binary", "psycopg2",
-    "apache-airflow-providers-amazon", "asyncpg")
+names = ("apache-airflow", "apache-airflow-core", "apache-airflow-providers-common-io", "apache-airflow-providers-amazon",
+    "s3fs", "fsspec", "universal-pathlib", "aiobotocore", "botocore", "sqlalchemy", "psycopg2-binary", "psycopg2", "asyncpg")
 found = {}
 for name in names:
     try: found[name] = m.version(name)
@@ -56,7 +58,12 @@ def existing(path: Path, *, store: str) -> Environment:
         raise UnusableEnvironment(f"There is no Python at {python}.", "Give the environment's folder, or its python.")
     try:
         done = subprocess.run(
-            [str(python), "-c", _INSPECT], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [str(python), "-c", _INSPECT],
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
@@ -89,9 +96,11 @@ def existing(path: Path, *, store: str) -> Environment:
 
 def beside_us() -> Path | None:
     """The environment that xcomctl itself is installed in, if it has an Airflow."""
-    from importlib.util import find_spec
-
-    return Path(sys.prefix) if find_spec("airflow") is not None else None
+    for name in ("apache-airflow-core", "apache-airflow"):
+        with contextlib.suppress(PackageNotFoundError):
+            distribution(name)
+            return Path(sys.prefix)
+    return None
 
 
 def build(

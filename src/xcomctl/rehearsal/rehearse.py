@@ -24,8 +24,8 @@ from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
 from xcomctl.model.redaction import redact
 from xcomctl.model.rehearsal import Failure, RehearsalReport, Step
-from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, settings_for
-from xcomctl.model.verdicts import Verdict
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, RUNBOOK_THRESHOLD, THRESHOLD, settings_for
+from xcomctl.model.verdicts import Verdict, verdict_of
 from xcomctl.rehearsal.environments import Environment
 from xcomctl.rehearsal.sandbox.deployment import Sandbox
 from xcomctl.rehearsal.sandbox.errors import SandboxError
@@ -33,9 +33,6 @@ from xcomctl.rehearsal.scenarios import runbook
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, Scenario, Stage, cell_sizes
 from xcomctl.rehearsal.timeline import ObservationMissing, Timeline
 from xcomctl.report.progress import Progress
-
-#: The runbook's threshold in bytes, about the p99.9 of the distribution that it was written for.
-DEFAULT_THRESHOLD = 1_600_000
 
 #: What the operating system may refuse without xcomctl being at fault.
 _REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOMEM})
@@ -53,7 +50,7 @@ class Plan:
 
     environment: Callable[[Callable[[str], None]], Environment]
     store: str = "s3"
-    threshold: int = DEFAULT_THRESHOLD
+    threshold: int = RUNBOOK_THRESHOLD
     sizes: tuple[int, ...] = ()
     keep: bool = False
 
@@ -69,8 +66,11 @@ def rehearse(plan: Plan, progress: Progress) -> tuple[RehearsalReport, str | Non
         try:
             rehearsal.play()
         finally:
-            progress.close()
-            rehearsal.close()
+            with _uninterruptible():
+                try:
+                    progress.close()
+                finally:
+                    rehearsal.close()
     return rehearsal.report(), rehearsal.kept
 
 
@@ -90,20 +90,24 @@ class Rehearsal:
     def play(self) -> None:
         """Start the sandbox and play every scenario; how it went is in ``verdict`` and ``failure``."""
         try:
+            self._play()
+        except KeyboardInterrupt:
+            self.verdict = Verdict.INTERRUPTED
+
+    def _play(self) -> None:
+        try:
             self._start()
             for play in SCENARIOS.values():
                 play(self._stage)
-            self.verdict = Verdict.OK
-        except KeyboardInterrupt:
-            self.verdict = Verdict.INTERRUPTED
+            self.verdict = verdict_of(self.timeline.checks)
         except ObservationMissing as missing:
             death = self._death()
             if death is not None:
                 self._give_up(death)
             else:
-                self.verdict = Verdict.FAILED
                 hint = next((check.hint for check in missing.checks if check.hint), "")
-                self.failure = _failure(missing.step, str(missing), hint, self._log_of_failed_tasks())
+                self.failure = _failure(missing.step, str(missing), hint, self._log_that_matters())
+                self.verdict = Verdict.FAILED
         except UserError as error:
             self._give_up(self._death() or error)
         except OSError as error:
@@ -119,7 +123,7 @@ class Rehearsal:
         if self.plan.keep and self.stage is not None and self.verdict in (Verdict.OK, Verdict.FAILED):
             self.kept = self.sandbox.keep()
             return
-        with _uninterruptible(), self.timeline.span("sandbox", "clean up"):
+        with self.timeline.span("sandbox", "clean up"):
             try:
                 self.sandbox.stop()
             except SandboxError as error:
@@ -129,7 +133,7 @@ class Rehearsal:
     def report(self) -> RehearsalReport:
         """The record of what happened until now."""
         timeline, stage = self.timeline, self.stage
-        stopped_at = timeline.open_steps[-1] if timeline.open_steps else None
+        stopped_at = None if self.verdict is Verdict.OK else timeline.latest_step
         report = RehearsalReport(
             verdict=self.verdict,
             started=timeline.started.isoformat(timespec="seconds"),
@@ -182,11 +186,10 @@ class Rehearsal:
     def _give_up(self, error: UserError) -> None:
         """Record why nothing more could be measured."""
         self.verdict = error.verdict
-        step = self.timeline.open_steps[-1] if self.timeline.open_steps else "environment"
-        self.failure = _failure(step, error.message, error.hint, error.log)
+        self.failure = _failure(self.timeline.latest_step or "environment", error.message, error.hint, error.log)
 
-    def _log_of_failed_tasks(self, lines: int = 15) -> tuple[str, ...]:
-        """The end of the logs of the tasks that failed in the latest run with failures, as Airflow gives them."""
+    def _log_that_matters(self, lines: int = 15) -> tuple[str, ...]:
+        """The end of the logs of the tasks that failed in the latest run with failures, else of the newest log."""
         if self.sandbox is None:
             return ()
         api = self.sandbox.airflow.api
@@ -199,7 +202,7 @@ class Rehearsal:
                     collected += api.task_log(DAG_ID, run_id, instance).splitlines()[-lines:]
             if collected:
                 break
-        return tuple(collected)
+        return tuple(collected) or self.sandbox.family.newest_log_lines(lines)
 
     def _versions(self) -> dict[str, str]:
         versions = {"xcomctl": xcomctl.__version__}
@@ -220,21 +223,22 @@ class Rehearsal:
         if self.sandbox is None or self.sandbox.store is None:
             return {}
         return {
-            BACKEND.key: OBJECT_STORAGE_BACKEND,
-            PATH.key: self.sandbox.store.path,
-            THRESHOLD.key: self.plan.threshold,
-            COMPRESSION.key: None,
+            BACKEND.name: OBJECT_STORAGE_BACKEND,
+            PATH.name: self.sandbox.store.path,
+            THRESHOLD.name: self.plan.threshold,
+            COMPRESSION.name: None,
         }
 
     def _fingerprint(self) -> dict[str, Any]:
-        settings = self._settings()
-        if not settings or self.environment is None:
+        """Of what Airflow resolved in the phase ``offload``; empty if the rehearsal never got there."""
+        offload = self.stage.findings.offload if self.stage is not None else None
+        if offload is None or self.environment is None:
             return {}
         return Fingerprint(
-            backend=settings[BACKEND.key],
-            threshold=settings[THRESHOLD.key],
-            compression=settings[COMPRESSION.key],
-            path_scheme=urlsplit(settings[PATH.key]).scheme,
+            backend=str(offload.backend.value),
+            threshold=int(offload.threshold.value),
+            compression=offload.compression.value or None,
+            path_scheme=urlsplit(str(offload.path.value)).scheme,
             airflow=self.environment.airflow,
             common_io=self.environment.packages["apache-airflow-providers-common-io"],
         ).to_json()
@@ -287,7 +291,9 @@ def _interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    with _handling(interrupt, signal.SIGTERM, signal.SIGHUP):
+    # Under nohup SIGHUP is ignored, and stays so.
+    ending = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    with _handling(interrupt, *ending):
         yield
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from xcomctl.model.redaction import redact
 from xcomctl.model.rehearsal import Span, Step
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.report.progress import Progress, StepHandle
@@ -56,7 +57,7 @@ class CurrentStep:
         now = self._clock()
         took = (now - self._since) * 1000
         self._since = now
-        self.checks.append(Check(id, self.id, title, status, detail, hint, round(took, 1), dict(data or {})))
+        self.checks.append(Check(id, self.id, title, status, redact(detail), hint, round(took, 1), dict(data or {})))
 
 
 class Timeline:
@@ -75,6 +76,13 @@ class Timeline:
         """Seconds since the rehearsal began."""
         return time.monotonic() - self._began
 
+    @property
+    def latest_step(self) -> str | None:
+        """The step that runs now or did not end well; between two steps the one that ended last."""
+        if self.open_steps:
+            return self.open_steps[-1]
+        return self.steps[-1].id if self.steps else None
+
     @contextmanager
     def step(self, id: str, title: str) -> Iterator[CurrentStep]:
         """Run a step. Raises :class:`ObservationMissing` if one of its required observations was not made."""
@@ -92,7 +100,7 @@ class Timeline:
             status = Status.WARN if any(c.status is Status.WARN for c in current.checks) else Status.OK
             self.open_steps.remove(id)
         except BaseException as error:
-            why = str(error) or type(error).__name__
+            why = redact(str(error)) or type(error).__name__
             if isinstance(error, KeyboardInterrupt):
                 status, why = Status.SKIP, "interrupted"
             raise

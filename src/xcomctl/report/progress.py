@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from xcomctl.model.redaction import redact
 from xcomctl.report import units
 from xcomctl.report.text import ascii_only, first_line, holds_unicode, is_terminal, printable
 
@@ -89,7 +90,7 @@ class _Step:
         if kind is not None and issubclass(kind, KeyboardInterrupt | CancelledError):
             outcome = "STOP"
         elif kind is not None:
-            outcome, why = "FAIL", first_line(str(error)) or kind.__name__
+            outcome, why = "FAIL", first_line(redact(str(error))) or kind.__name__
         self._owner.end(self, outcome, why)
 
     def waiting(self, what: str) -> None:

@@ -64,8 +64,8 @@ def verdict_line(report: RehearsalReport) -> str:
     if report.failure is not None:
         return f"Stopped at “{step_title(report, report.failure.step)}”: {report.failure.message.strip()}"
     if report.verdict is Verdict.OK:
-        warned = f", {held[Status.WARN]} of them with a warning" if held[Status.WARN] else ""
-        return f"All {total} required observations were made{warned}."
+        warned = f"; {units.count(held[Status.WARN], 'warning')}" if held[Status.WARN] else ""
+        return f"All {total - held[Status.WARN]} required observations were made{warned}."
     bad = Status.SKIP if report.verdict is Verdict.INCONCLUSIVE else Status.FAIL
     bad = Status.WARN if report.verdict is Verdict.WARNINGS else bad
     names = ", ".join(check.id for check in report.checks if check.status is bad)

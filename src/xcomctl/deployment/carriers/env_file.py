@@ -96,8 +96,19 @@ class EnvFile(Carrier):
         text = self._text
         for name, value in changes.items():
             text = _set(text, name, value, self.path)
+        self._require_effect(changes, text)
         after = text.encode("utf-8", "surrogateescape")
         return Edit(self._content, after, unified_diff(self._content, after, self.path.name))
+
+    def _require_effect(self, changes: Mapping[str, str | None], text: str) -> None:
+        # A quote that is never closed, anywhere in the file, can swallow what follows it, a new line of ours included.
+        wanted = {**self.variables(), **changes}
+        if {each.name: each.value for each in _parse(text)} != {k: v for k, v in wanted.items() if v is not None}:
+            open_quotes = [each.line for each in self._assignments if not each.quote and each.value[:1] in ("'", '"')]
+            where = f" in line {open_quotes[0]}" if open_quotes else ""
+            raise CarrierError(
+                f"{self.path} cannot be edited exactly: a quote{where} is not closed", "close the quote, and call again"
+            )
 
 
 def _parse(text: str) -> Iterator[Assignment]:

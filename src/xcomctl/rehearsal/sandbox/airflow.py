@@ -40,6 +40,7 @@ class Airflow:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     services: list[Server] = field(default_factory=list)
     _api: AirflowApi | None = None
+    _last_answer: str = ""
 
     @property
     def major(self) -> int:
@@ -60,22 +61,18 @@ class Airflow:
     def api(self) -> AirflowApi:
         """The REST API."""
         if self._api is None:
-            self._api = AirflowApi(self.url, major=self.major, username=_USER, password=self.password)
+            # On loopback: a proxy of the user's is for elsewhere.
+            self._api = AirflowApi(self.url, major=self.major, username=_USER, password=self.password, use_proxy=False)
         return self._api
 
     def write_carrier(self, database_url: str, settings: Mapping[str, str]) -> None:
         """Write the ``.env`` from which every process of this Airflow gets its configuration."""
         self.folder.mkdir()
         (self.folder / "dags").mkdir()
-        lines = [
-            "# The settings of this throwaway Airflow. Every process reads them when it starts.",
-            *(f"{name}={value}" for name, value in self._configuration(database_url).items()),
-            "",
-            "# XComs",
-            *(f"{name}={value}" for name, value in settings.items()),
-        ]
         self.carrier.touch(mode=0o600)
-        self.carrier.write_text("\n".join(lines) + "\n")
+        self.carrier.write_text("# The settings of this throwaway Airflow. Every process reads them when it starts.\n")
+        carrier = EnvFile.read(self.carrier)
+        carrier.write(carrier.edit({**self._configuration(database_url), **settings}))
 
     def environment(self) -> dict[str, str]:
         """The environment of a process that starts now: the carrier as it stands, and little else."""
@@ -112,7 +109,13 @@ class Airflow:
             )
             for name, arguments in self._services().items()
         ]
-        self.family.wait_until(lambda: self._healthy(since, waiting), "Airflow to be up", timeout_s=240, poll_s=0.5)
+        self.family.wait_until(
+            lambda: self._healthy(since, waiting),
+            "Airflow to be up",
+            timeout_s=240,
+            poll_s=0.5,
+            hint=lambda: self._last_answer,
+        )
         return time.monotonic() - began
 
     def stop(self, grace_s: float = 20.0) -> None:
@@ -134,7 +137,8 @@ class Airflow:
     def _healthy(self, since: datetime, waiting: Callable[[str], None]) -> bool:
         try:
             health = self.api.health()
-        except ApiError:
+        except ApiError as error:
+            self._last_answer = str(error)
             waiting("Airflow's web server to answer" if self.major < 3 else "Airflow's API server to answer")
             return False
         for component in ("scheduler", "triggerer", *(("dag_processor",) if self.major >= 3 else ())):

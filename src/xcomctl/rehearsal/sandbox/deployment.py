@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shlex
 import shutil
 import tempfile
 import threading
@@ -26,10 +28,14 @@ from xcomctl.rehearsal.sandbox.errors import SandboxError
 from xcomctl.rehearsal.sandbox.objectstore import ObjectStore
 from xcomctl.rehearsal.sandbox.ports import free_ports
 from xcomctl.rehearsal.sandbox.postgres import Postgres
-from xcomctl.rehearsal.sandbox.processes import Family, end_recorded
+from xcomctl.rehearsal.sandbox.processes import Family, end_recorded, recorded
 
 _PREFIX = "xcomctl-sandbox-"
 _STATE = "sandbox.json"
+_SCHEMA = "xcomctl.sandbox/1"
+
+#: Characters that the path of TMPDIR may have: what is added to it must fit into the path of a Unix socket.
+LONGEST_PARENT = 60
 
 #: Free disk that a sandbox needs, in bytes: the database and its WAL, logs, and the objects of a few runs.
 DISK_BYTES = 1_000_000_000
@@ -73,9 +79,15 @@ class Sandbox:
                 f"Not enough disk: {parent} has {free / 1e6:.0f} MB free, the sandbox needs {DISK_BYTES / 1e6:.0f} MB.",
                 "Name a folder with more room: TMPDIR=/path xcomctl rehearse …",
             )
+        if store == "s3" and len(str(parent)) > LONGEST_PARENT:
+            raise SandboxError(
+                f"The path {parent} is too long: the S3 server keeps sockets there, whose paths have 107 bytes at most.",
+                "Name a shorter folder: TMPDIR=/tmp xcomctl rehearse …",
+            )
         ports = free_ports(["postgres", "airflow", *(objectstore.PORTS if store == "s3" else ())])
         try:
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            # Resolved: a process is told by the folder that it works in, which the kernel gives without links.
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
         except OSError as error:
             raise SandboxError(f"No folder for the sandbox could be made in {parent}: {error.strerror}.") from error
         try:
@@ -150,7 +162,7 @@ class Sandbox:
                 f"  database  {self.database.psql}",
                 f"  bucket    {self.store.reach}",
                 f"  settings  {self.airflow.carrier}",
-                f"  stop it   xcomctl rehearse --stop {self.folder}",
+                f"  stop it   xcomctl rehearse --stop {shlex.quote(str(self.folder))}",
             ]
         )
 
@@ -166,39 +178,76 @@ class Sandbox:
 
     def _write_state(self, keep: bool) -> None:
         owner = psutil.Process()
-        state = {"owner": owner.pid, "owner_started": owner.create_time(), "keep": keep, "ports": dict(self.ports)}
+        state = {
+            "schema": _SCHEMA,
+            "owner": owner.pid,
+            "owner_started": owner.create_time(),
+            "keep": keep,
+            "ports": dict(self.ports),
+        }
         (self.folder / _STATE).write_text(json.dumps(state))
 
 
-def stop_sandbox(folder: Path) -> int:
-    """End a sandbox that was kept, or whose rehearsal was killed; how many processes were ended.
+def stop_sandbox(folder: Path, *, dry_run: bool = False) -> int:
+    """End a sandbox that was kept, or whose rehearsal was killed; how many servers were ended, or would be.
 
-    Raises :class:`SandboxError` for a folder that is not one.
+    Raises :class:`SandboxError` for a folder that is not one of this user's, or whose rehearsal still runs.
     """
-    folder = folder.absolute()
-    try:
-        state = json.loads((folder / _STATE).read_text())
-        owner, owner_started, keep = state["owner"], state["owner_started"], state["keep"]
-    except (OSError, ValueError, KeyError):
+    folder = folder.resolve()
+    state = _State.read(folder)
+    if state is None:
         raise SandboxError(
-            f"{folder} is not a sandbox of xcomctl.", f"Sandboxes are in {tempfile.gettempdir()}/{_PREFIX}*"
-        ) from None
-    if not keep and _alive(owner, owner_started):
-        raise SandboxError(f"The rehearsal of {folder} still runs, as process {owner}.", f"End it with: kill {owner}")
+            f"{folder} is not a sandbox of yours.", f"Sandboxes are in {tempfile.gettempdir()}/{_PREFIX}*"
+        )
+    if state.owned_by_a_running_rehearsal:
+        raise SandboxError(
+            f"The rehearsal of {folder} still runs, as process {state.owner}.", f"End it with: kill {state.owner}"
+        )
+    if dry_run:
+        return len(recorded(folder))
     ended = end_recorded(folder)
-    _remove(folder, state.get("ports", {}))
+    _remove(folder, state.ports)
     return ended
 
 
 def abandoned() -> list[Path]:
-    """Sandboxes whose rehearsal was killed: nobody will end them, unless ``rehearse --stop`` does."""
+    """This user's sandboxes whose rehearsal was killed: nobody will end them, unless ``rehearse --stop`` does."""
     found = []
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_STATE}"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            state = json.loads(path.read_text())
-            if not state["keep"] and not _alive(state["owner"], state["owner_started"]):
-                found.append(path.parent)
+    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
+        state = _State.read(folder)
+        if state is not None and not state.keep and not state.owned_by_a_running_rehearsal:
+            found.append(folder)
     return found
+
+
+@dataclass(frozen=True)
+class _State:
+    """What ``sandbox.json`` says: whose it is, whether it is to stay, its ports."""
+
+    owner: int
+    owner_started: float
+    keep: bool
+    ports: Mapping[str, int]
+
+    @classmethod
+    def read(cls, folder: Path) -> _State | None:
+        """The state of a sandbox; ``None`` for whatever else the folder is, somebody else's sandbox included."""
+        path = folder / _STATE
+        try:
+            if not folder.name.startswith(_PREFIX) or path.stat().st_uid != os.geteuid():
+                return None
+            record = json.loads(path.read_text())
+            if record["schema"] != _SCHEMA:
+                return None
+            ports = {str(name): int(port) for name, port in record["ports"].items()}
+            return cls(int(record["owner"]), float(record["owner_started"]), bool(record["keep"]), ports)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    @property
+    def owned_by_a_running_rehearsal(self) -> bool:
+        """Whether somebody is there who will end it."""
+        return not self.keep and _alive(self.owner, self.owner_started)
 
 
 def _alive(pid: int, started: float) -> bool:
@@ -218,4 +267,4 @@ def _remove(folder: Path, ports: Mapping[str, int]) -> None:
         if not folder.exists():
             return
         time.sleep(0.3)
-    raise SandboxError(f"{folder} could not be removed.", f"Remove it with: rm -rf {folder}")
+    raise SandboxError(f"{folder} could not be removed.", f"Remove it with: rm -rf {shlex.quote(str(folder))}")

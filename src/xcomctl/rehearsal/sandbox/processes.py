@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -24,6 +25,15 @@ from xcomctl.rehearsal.sandbox.errors import SandboxError, ServerDied
 MARKER = "XCOMCTL_SANDBOX"
 
 _RECORD = "processes.json"
+
+
+def run_as(user: str | None) -> dict[str, Any]:
+    """The arguments of ``subprocess`` that make a child run as this user, in no group but its own."""
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def tail(path: Path, lines: int = 20) -> tuple[str, ...]:
@@ -61,9 +71,7 @@ class Server:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C at the terminal reaches us alone; we end it in order
-                    user=self.user,
-                    group=_group_of(self.user),
-                    extra_groups=[] if self.user else None,
+                    **run_as(self.user),
                 )
         except OSError as error:
             raise SandboxError(f"{self.name} could not be started: {error}.") from error
@@ -127,17 +135,20 @@ class Family:
         timeout_s: float,
         waiting: Callable[[str], None] = lambda what: None,
         poll_s: float = 0.25,
+        hint: Callable[[], str] = str,
     ) -> None:
         """Wait until ``ready()``, as long as every server lives.
 
-        Raises :class:`ServerDied`, or :class:`SandboxError` after ``timeout_s`` seconds.
+        Raises :class:`ServerDied`, or :class:`SandboxError` after ``timeout_s`` seconds, with what ``hint()`` knows.
         """
         waiting(what)
         deadline = time.monotonic() + timeout_s
         while not ready():
             self.require_alive()
             if time.monotonic() > deadline:
-                raise SandboxError(f"Waited {timeout_s:.0f} s for {what}, in vain.", log=self.newest_log_lines())
+                raise SandboxError(
+                    f"Waited {timeout_s:.0f} s for {what}, in vain.", hint(), log=self.newest_log_lines()
+                )
             time.sleep(poll_s)
 
     def newest_log_lines(self, lines: int = 20) -> tuple[str, ...]:
@@ -176,8 +187,8 @@ class Family:
         temporary.replace(path)
 
 
-def end_recorded(folder: Path) -> int:
-    """End the processes of a sandbox that somebody else started; how many servers there were.
+def recorded(folder: Path) -> list[psutil.Process]:
+    """The servers of a sandbox that still run, whoever started them.
 
     A pid counts only with the start time that was recorded for it, so a reused pid is left alone.
     """
@@ -191,6 +202,12 @@ def end_recorded(folder: Path) -> int:
             process = psutil.Process(entry["pid"])
             if abs(process.create_time() - entry["started"]) < 0.5:
                 servers.append(process)
+    return servers
+
+
+def end_recorded(folder: Path) -> int:
+    """End the processes of a sandbox that somebody else started; how many servers there were."""
+    servers = recorded(folder)
     families = _family([server.pid for server in servers])
     for server in servers:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -199,14 +216,6 @@ def end_recorded(folder: Path) -> int:
     _kill(families)
     _kill(_marked(folder))
     return len(servers)
-
-
-def _group_of(user: str | None) -> int | None:
-    if user is None:
-        return None
-    import pwd
-
-    return pwd.getpwnam(user).pw_gid
 
 
 def _family(pids: Iterable[int]) -> list[psutil.Process]:

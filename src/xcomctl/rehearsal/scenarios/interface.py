@@ -19,6 +19,10 @@ PRODUCER = "discriminate_cell"
 CONSUMERS = ("compare_cells", "summarise")
 HOLD = "hold"
 
+#: Of the reference DAG, in bytes: what a cell's dict has at the least, and what a consumer records per cell.
+SMALLEST_CELL = 200
+RECORD_BYTES = 400
+
 #: No run of the reference DAG takes longer on a machine that works, in seconds.
 RUN_TIMEOUT_S = 300.0
 
@@ -29,6 +33,18 @@ def cell_sizes(threshold: int) -> tuple[int, ...]:
     return (*small, threshold * 15 // 16, threshold - 1, threshold, threshold * 5 // 4)
 
 
+def size_problem(sizes: tuple[int, ...], threshold: int) -> str | None:
+    """Why values of these sizes could not show the break, in a sentence; ``None`` if they can."""
+    if min(sizes) < SMALLEST_CELL:
+        return f"a value of the reference DAG has at least {SMALLEST_CELL} bytes"
+    if max(sizes) < threshold or min(sizes) >= threshold:
+        return f"the sizes need one below the threshold of {threshold} bytes, and one from it up"
+    if len(sizes) > threshold // RECORD_BYTES:
+        # What the consumers record about the cells has to stay inline itself.
+        return f"with a threshold of {threshold} bytes there is room for {threshold // RECORD_BYTES} sizes"
+    return None
+
+
 @dataclass
 class Findings:
     """What a scenario adds to the report besides its steps and observations."""
@@ -37,6 +53,8 @@ class Findings:
     orphans: list[Mapping[str, Any]] = field(default_factory=list)
     stranded: int | None = None
     restarts_s: list[float] = field(default_factory=list)
+    #: What Airflow resolved in the phase ``offload``, once it was there.
+    offload: requests.Resolution | None = None
 
 
 @dataclass
@@ -105,10 +123,11 @@ class RunView:
     def of(cls, stage: Stage, agent: AgentSession, run_id: str) -> RunView:
         """Look at a run now."""
         api = stage.sandbox.airflow.api
-        # Observations are a few kB; the values of the cells are not fetched.
+        # What a consumer records per cell holds the path string at the most; the cells themselves are not needed.
+        largest = 10_000 + 3_000 * len(stage.sizes)
         records = agent.stream(
             requests.XCOMS,
-            {"dag_id": DAG_ID, "run_id": run_id, "values_below": 200_000, "base_path": stage.base_path},
+            {"dag_id": DAG_ID, "run_id": run_id, "values_below": largest, "base_path": stage.base_path},
         )
         xcoms = [requests.XcomItem.from_json(record) for record in records]
         return cls(api.run(DAG_ID, run_id), api.task_instances(DAG_ID, run_id), xcoms)
@@ -117,6 +136,15 @@ class RunView:
     def references(self) -> list[requests.XcomItem]:
         """The XComs of the run that lie in the store."""
         return [xcom for xcom in self.xcoms if xcom.reference is not None]
+
+    def ran_since(self, before: RunView) -> list[TaskInstance]:
+        """The instances that ran to an end again since an earlier look at the same run."""
+        started = {(i.task_id, i.map_index): i.start_date for i in before.instances}
+        return [
+            i
+            for i in self.instances
+            if i.state in ("success", "failed") and i.start_date != started.get((i.task_id, i.map_index))
+        ]
 
     def state(self, task_id: str) -> str | None:
         """The state of an unmapped task."""

@@ -6,6 +6,7 @@ receive path strings, clear the run, watch it heal, list what is left behind.
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 from xcomctl.change import retrigger
@@ -55,10 +56,11 @@ def play(stage: Stage) -> None:
         _redeploy(stage, step, Phase.OFFLOAD)
     phase_began = timeline.now()
 
-    with sandbox.agent() as agent:
+    with closing(sandbox.agent()) as agent:
         with timeline.step("offload", "Run with offload: large values go to the store") as step:
+            agent.start()
             run = stage.run_and_wait(OFFLOAD_RUN, step.waiting)
-            _require_phase(step, agent, Phase.OFFLOAD)
+            stage.findings.offload = _require_phase(step, agent, Phase.OFFLOAD)
             view = RunView.of(stage, agent, run.run_id)
             _require_green(stage, step, view, "offload")
             _require_exact_offload(stage, step, agent, view)
@@ -82,8 +84,9 @@ def play(stage: Stage) -> None:
         _redeploy(stage, step, Phase.INLINE)
     phase_began = timeline.now()
 
-    with sandbox.agent() as agent:
+    with closing(sandbox.agent()) as agent:
         with timeline.step("break", "Release the run in flight: its consumers receive path strings") as step:
+            agent.start()
             stage.hold(False)
             stage.wait_for_run(IN_FLIGHT_RUN, step.waiting)
             timeline.add_span("run", IN_FLIGHT_RUN, in_flight_began)
@@ -93,7 +96,10 @@ def play(stage: Stage) -> None:
 
         with timeline.step("retrigger", "Find the runs in flight that hold references, clear them, wait") as step:
             step.waiting("the scan for references")
-            affected = retrigger.find(agent, stage.base_path, reverted_at)
+            found = retrigger.find(agent, stage.base_path, reverted_at)
+            affected = found.runs
+            for warning in found.warnings:
+                step.warn("retrigger_scan", "The scan for references has a reservation", warning, "Look at it by hand.")
             step.require(
                 "retrigger_found",
                 "The affected run, and no other, is found",
@@ -101,7 +107,9 @@ def play(stage: Stage) -> None:
                 "found: " + (", ".join(f"{run.dag_id} {run.run_id}" for run in affected) or "none"),
             )
             rerun_began = timeline.now()
-            cleared = [retrigger.clear(agent, run) for run in affected]
+            for each in affected:
+                for warning in retrigger.clear(agent, each).warnings:
+                    step.warn("retrigger_clear", "Clearing has a reservation", warning, "Look at it by hand.")
             sandbox.family.wait_until(
                 lambda: retrigger.finished(sandbox.airflow.api, affected, step.waiting) is not None,
                 "the cleared runs",
@@ -128,7 +136,7 @@ def play(stage: Stage) -> None:
         StrategyResult(
             name="runbook",
             tasks_broken=sum(bool(broken.received(task)) for task in CONSUMERS),
-            tasks_rerun=sum(result.had_run for result in cleared),
+            tasks_rerun=len(healed.ran_since(broken)),
             time_broken_s=round(healed_at - broken_began, 1),
             objects_orphaned=len(orphans),
             bytes_orphaned=sum(orphan["size"] for orphan in orphans),
@@ -144,17 +152,18 @@ def _redeploy(stage: Stage, step: CurrentStep, phase: Phase) -> None:
     stage.findings.restarts_s.append(round(took, 1))
 
 
-def _require_phase(step: CurrentStep, agent: AgentSession, phase: Phase) -> None:
+def _require_phase(step: CurrentStep, agent: AgentSession, phase: Phase) -> requests.Resolution:
     resolution = requests.Resolution.from_json(agent.request(requests.RESOLVE))
     step.require(
         f"{step.id}_phase",
-        f"Airflow resolves the phase {phase.value}",
+        f"A process that starts now resolves the phase {phase.value}",
         resolution.phase == phase.value,
         f"phase {resolution.phase}: class {resolution.class_path}, path {resolution.path.value!r}, "
         f"threshold {resolution.threshold.value!r}",
         "The carrier's edit did not take: look at the sources of the settings in `data`.",
         resolution.to_json(),
     )
+    return resolution
 
 
 def _require_green(stage: Stage, step: CurrentStep, view: RunView, name: str) -> None:
