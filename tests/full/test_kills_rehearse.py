@@ -19,7 +19,7 @@ from tests.support.resumable import once
 from xcomctl.model.verdicts import Verdict
 
 BUDGET_S = 1500
-KILLS = 24
+KILLS = 15
 SHORT = ("--threshold=20000", "--cell-sizes=2000,20000")
 
 #: What happens, and how the command has to end. A server that dies while everything is being taken down, or after the
