@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from tests.support.walk import SIZES, THRESHOLD, Walk, literal, sql
-from xcomctl.deployment.agent_session import AgentError, AgentSession, RequestFailed
+from xcomctl.deployment.agent_errors import AgentError, RequestFailed
+from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
 from xcomctl.model.phases import BASE_XCOM, BASE_XCOM_SPELLINGS, OBJECT_STORAGE_BACKEND, phase_of
 from xcomctl.model.phases import Line as AirflowLine

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pythons import installed, version_of
 from xcomctl.deployment import bundle
-from xcomctl.deployment.agent_session import (
+from xcomctl.deployment.agent_errors import (
     AgentDied,
     AgentError,
-    AgentSession,
     AgentTimeout,
     AirflowTooOld,
     NoAirflow,
@@ -30,16 +30,12 @@ from xcomctl.deployment.agent_session import (
     ReachFailed,
     RequestFailed,
 )
+from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.command import CommandReach
 from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.model import requests
 
-PYENV = Path("/root/.pyenv/versions")
-PYTHONS = sorted(PYENV.glob("*/bin/python")) if PYENV.is_dir() else []
-
-
-def version_of(python: Path) -> tuple[int, ...]:
-    return tuple(int(part) for part in python.parent.parent.name.split("."))
+PYTHONS = installed()
 
 
 NEW = [python for python in PYTHONS if version_of(python) >= (3, 9)] or [Path(sys.executable)]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pythons import installed, version_of
 from xcomctl.deployment import bundle
 
-PYENV = Path("/root/.pyenv/versions")
 #: The oldest Python that Airflow's contexts may have, where this machine has it.
-OLDEST = sorted(PYENV.glob("3.9.*/bin/python3.9")) if PYENV.is_dir() else []
+OLDEST = [python for python in installed() if version_of(python)[:2] == (3, 9)]
 
 
 def names() -> list[str]:
