@@ -70,7 +70,8 @@ def _strike(child: RehearsalChild, way: str, draw: random.Random) -> str | None:
         return None
     victim = draw.choice(sorted(servers, key=lambda process: process.pid))
     try:
-        name = " ".join(victim.cmdline()[:4]) or victim.name()
+        # Words without a path: figures are committed.
+        name = " ".join(word for word in victim.cmdline()[:4] if "/" not in word) or victim.name()
         victim.kill()
     except psutil.NoSuchProcess:
         return None
