@@ -236,42 +236,44 @@ class LiveProgress(_Base):
         self._console: Console | None = None
         self._live: Live | None = None
         self._hidden = False
+        self._switching = threading.RLock()
 
     def begin(self, step: _Step) -> None:
         """The step starts: shown at once."""
         with self.lock:
             super().begin(step)
-            first = self._live is None
-            if first:
+        with self._switching, contextlib.suppress(OSError, ValueError):
+            if self._live is not None:
+                self._live.refresh()
+            elif self.running:  # another thread may have ended the step meanwhile
                 self._live = self._new_live()
-            live = self._live
-        with contextlib.suppress(OSError, ValueError):
-            if live is not None:
-                live.start() if first else live.refresh()
+                self._live.start()
 
     def end(self, step: _Step, outcome: str, why: str) -> None:
         """The step ended with ``OK``, ``FAIL`` or ``STOP``; ``why`` is the reason of a fail."""
         with self.lock:
             depth = self.running.index(step) if step in self.running else 0
             super().end(step, outcome, why)
-            last = not self.running
         try:
-            if last:
-                self.close()
+            with self._switching:
+                if not self.running:
+                    self.close()
         finally:
             self._print_done(step, outcome, why, depth)
 
     def close(self) -> None:
         """See :class:`Progress`."""
-        with self.lock:
+        with self._switching:
             live, self._live = self._live, None
-        if live is not None:
-            with contextlib.suppress(OSError, ValueError):
-                live.stop()
-                self._hidden = False
-                atexit.unregister(self._show_cursor)
+            if live is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    live.stop()
+                    self._hidden = False
+                    atexit.unregister(self._show_cursor)
 
-    # Rich's refresh thread holds rich's lock and then asks for ours (see _frame): ours is never held while rich is called.
+    # Two locks. `lock` guards what is shown; rich's refresh thread holds rich's own lock and then asks for it (see
+    # _frame), so it is never held while rich is called. `_switching` is held while a display starts or stops, so that
+    # two threads do not do that at once; the refresh thread never asks for it.
 
     def _new_live(self) -> Live:
         from rich.live import Live

@@ -141,8 +141,11 @@ class Terminal:
                 raise AssertionError(f"ended without {text!r}: {self.seen!r}")
 
     def finish(self) -> int:
+        until = time.monotonic() + 60
         while self._read():
-            pass
+            if time.monotonic() > until:
+                self.process.kill()
+                pytest.fail(f"the program does not end; it wrote {self.seen[-500:]!r}")
         os.close(self.near)
         assert self.process.stdout is not None
         self.stdout = self.process.stdout.read().decode()
