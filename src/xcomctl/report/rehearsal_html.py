@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 
 from xcomctl.model.rehearsal import RehearsalReport
+from xcomctl.report import check_words, units
 from xcomctl.report import rehearsal_story as story
-from xcomctl.report import units
 from xcomctl.report.rehearsal_timeline import describe, lay_out
 from xcomctl.report.text import printable
 
@@ -26,6 +26,7 @@ def to_html(report: RehearsalReport) -> str:
     source = files("xcomctl.report").joinpath("templates/rehearsal.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         report=report,
+        check_words=check_words,
         story=story,
         units=units,
         told=story.break_story(report),

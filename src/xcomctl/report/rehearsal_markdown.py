@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.verdicts import Verdict
+from xcomctl.report import check_words, units
 from xcomctl.report import rehearsal_story as story
-from xcomctl.report import units
 from xcomctl.report.text import printable
 
 _ORPHANS_SHOWN = 20
@@ -40,13 +40,13 @@ def to_markdown(report: RehearsalReport) -> str:
         parts.append(_table(story.STRATEGY_COLUMNS, rows, right=range(1, 6)))
     if report.checks:
         parts.append("## Observations")
-        parts.append(f"{story.tally(report.checks)}.")
-        for category, members in story.by_category(report.checks).items():
+        parts.append(f"{check_words.tally(report.checks)}.")
+        for category, members in check_words.by_category(report.checks).items():
             parts.append(f"### {_escape(category)}")
             parts.append(
                 "| Status | Check | What was seen |\n| --- | --- | --- |\n"
                 + "\n".join(
-                    f"| {story.label(check.status)} | {_code(check.id)} | {_escape(story.told(check))}"
+                    f"| {check_words.label(check.status)} | {_code(check.id)} | {_escape(check_words.told(check))}"
                     + (f"<br>→ {_code(check.hint)}" if check.hint and check.status.value != "ok" else "")
                     + " |"
                     for check in members
@@ -56,7 +56,7 @@ def to_markdown(report: RehearsalReport) -> str:
         parts.append("## Steps")
         steps = [
             (
-                story.label(step.status),
+                check_words.label(step.status),
                 units.seconds(step.start_s),
                 units.seconds(step.end_s - step.start_s),
                 step.title + (f": {step.detail}" if step.detail else ""),

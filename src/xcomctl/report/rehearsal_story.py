@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xcomctl.model.rehearsal import RehearsalReport, StrategyResult
-from xcomctl.model.verdicts import Check, Status, Verdict
+from xcomctl.model.verdicts import Status, Verdict
 from xcomctl.report import units
 
 #: The check whose ``data`` holds ``received`` (the path string that the consumer got) and ``task_state``; optionally
@@ -220,30 +220,6 @@ def stranded_line(report: RehearsalReport) -> str:
         "string (a task cleared alone, include_prior_dates, a pull from another run). Write them back into the database "
         "before going inline."
     )
-
-
-def by_category(checks: Iterable[Check]) -> dict[str, list[Check]]:
-    """The checks grouped, categories in order of appearance."""
-    groups: dict[str, list[Check]] = {}
-    for check in checks:
-        groups.setdefault(check.category, []).append(check)
-    return groups
-
-
-def tally(checks: Iterable[Check]) -> str:
-    """The count per status: ``12 OK, 1 WARN, 1 FAIL``; ``nothing was checked`` for none."""
-    seen = Counter(check.status for check in checks)
-    return ", ".join(f"{seen[status]} {label(status)}" for status in Status if seen[status]) or "nothing was checked"
-
-
-def label(status: Status) -> str:
-    """``OK``, ``WARN``, ``FAIL`` or ``SKIP``."""
-    return status.value.upper()
-
-
-def told(check: Check) -> str:
-    """What a check's line says: its detail, or its title where there is none."""
-    return check.detail or check.title
 
 
 def setting(value: object) -> str:
