@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support.rows import column_value
 from tests.support.walk import SIZES, THRESHOLD, Walk, literal, sql
 from xcomctl.deployment.agent_errors import AgentError, RequestFailed
 from xcomctl.deployment.agent_session import AgentSession
@@ -65,12 +66,6 @@ def own_run(walk: Walk) -> str:
 def wait_until_over(walk: Walk, run_id: str) -> None:
     api = walk.sandbox.airflow.api
     walk.sandbox.family.wait_until(lambda: api.run(DAG_ID, run_id).finished, f"run {run_id}", timeout_s=120)
-
-
-def column_value(walk: Walk, value: Any) -> str:
-    """A JSON value as SQL for the line's column: the bytes of its JSON, or JSONB."""
-    text = literal(json.dumps(value))
-    return f"convert_to({text}, 'UTF8')" if walk.line == "2" else f"{text}::jsonb"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
 from xcomctl.model import frames, requests
 
@@ -26,8 +26,15 @@ class RequestError(Exception):
         self.reason = reason
 
 
-class Stopped(Exception):
-    """The desk has gone or has lost interest: end at this safe point."""
+class Stopped(BaseException):
+    """The desk has gone or has lost interest: end at this safe point. Nothing that catches errors catches this."""
+
+
+class Item(Protocol):
+    """What travels as an item."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
 
 
 class RequestContext:
@@ -48,12 +55,17 @@ class RequestContext:
         self._items_size = 0
         self._first_item_at = 0.0
 
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """All parameters, for a request that has a record of its own for them."""
+        return self._params
+
     def check(self) -> None:
         """A safe point: raises :class:`Stopped` if the request should end here."""
         if self._stop.is_set():
             raise Stopped
 
-    def emit(self, item: requests.Record) -> None:
+    def emit(self, item: Item) -> None:
         """Send one item (soon, together with its neighbours). A safe point."""
         self.check()
         text = json.dumps(item.to_json(), separators=(",", ":"))

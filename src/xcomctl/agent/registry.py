@@ -20,6 +20,12 @@ MODULES = {
     requests.CLEAR: "xcomctl.agent.requests.clear",
     requests.ROUNDTRIP_WRITE: "xcomctl.agent.requests.roundtrip_write",
     requests.ROUNDTRIP_READ: "xcomctl.agent.requests.roundtrip_read",
+    requests.PREFLIGHT: "xcomctl.agent.requests.preflight",
+    requests.PREFLIGHT_LIST: "xcomctl.agent.requests.preflight_list",
+    requests.CONTROL_FLOW: "xcomctl.agent.requests.control_flow",
+    requests.OFFLOAD_CANARY: "xcomctl.agent.requests.offload_canary",
+    requests.TRIGGER: "xcomctl.agent.requests.trigger",
+    requests.TASK_RUN: "xcomctl.agent.requests.task_run",
 }
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from configparser import ConfigParser
+from pathlib import Path
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import loading
 from xcomctl.model.requests import ResolvedSetting
-from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, Setting
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, SETTINGS, THRESHOLD, Setting
 
 
 def configuration() -> Any:
@@ -23,6 +24,47 @@ def option(section: str, key: str, default: Optional[str] = None) -> Optional[st
     """Any option of Airflow's own configuration, such as the metadata database's schema."""
     value = loading.module("airflow.configuration").conf.get(section, key, fallback=default)
     return None if value is None else str(value)
+
+
+def backend_option(section: str, key: str) -> Optional[str]:
+    """Any option as the backend's ``conf`` resolves it, such as a provider's; ``None`` when nothing sets it."""
+    value = configuration().get(section, key, fallback=None)
+    return None if value is None else str(value)
+
+
+def home() -> str:
+    """``AIRFLOW_HOME`` of this Airflow."""
+    return str(loading.module("airflow.configuration").AIRFLOW_HOME)
+
+
+def config_file() -> Path:
+    """Where this Airflow looks for its ``airflow.cfg``; it need not be there."""
+    return Path(loading.module("airflow.configuration").AIRFLOW_CONFIG)
+
+
+def options_in_file() -> list[tuple[str, str]]:
+    """Every section and key that ``airflow.cfg`` holds, as they are spelled there (keys in lower case)."""
+    conf = configuration()
+    # The parser's own methods: Airflow's know defaults as well.
+    return [(section, key) for section in ConfigParser.sections(conf) for key in ConfigParser.options(conf, section)]
+
+
+def threshold_text() -> Optional[str]:
+    """The threshold as it is written, before anything reads a number in it; ``None`` when nothing sets it."""
+    value = _resolve(configuration(), THRESHOLD).value
+    return None if value is None else str(value)
+
+
+def without_variables() -> dict[str, ResolvedSetting]:
+    """The four settings, by their short names, as they would resolve if no variable of this process set them.
+
+    That is what a process resolves whose environment does not have them: from ``airflow.cfg``, or the defaults.
+    """
+    hidden = {setting.env: os.environ.pop(setting.env) for setting in SETTINGS if setting.env in os.environ}
+    try:  # Airflow has no way to ask for this, and reads the environment anew each time.
+        return resolve_settings()
+    finally:
+        os.environ.update(hidden)
 
 
 def resolve_settings() -> dict[str, ResolvedSetting]:

@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import sys
+import tempfile
 from importlib import metadata
 from types import ModuleType
 
@@ -48,6 +49,16 @@ def line() -> Line:
     return Line.AF2 if number[0] == 2 else Line.AF3
 
 
+#: Whether this process is a task that Airflow started: then it is left as Airflow made it.
+_in_task = False
+
+
+def in_task() -> None:
+    """This process is a task: do not present it as anything else, or the task's own view is lost."""
+    global _in_task
+    _in_task = True
+
+
 @functools.cache
 def airflow() -> ModuleType:
     """The ``airflow`` module, imported and initialised.
@@ -56,8 +67,9 @@ def airflow() -> ModuleType:
     the store would be spoken to with whatever credentials lie around (F39). On 2.x the providers' defaults are loaded,
     as every ``airflow`` command does.
     """
-    if line() is Line.AF3:
+    if line() is Line.AF3 and not _in_task:
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    _have_a_temporary_folder()
     try:
         module = importlib.import_module("airflow")
         if line() is Line.AF2:
@@ -70,6 +82,15 @@ def airflow() -> ModuleType:
             requests.NO_AIRFLOW,
         ) from error
     return module
+
+
+def _have_a_temporary_folder() -> None:
+    """Where no disk can be written, some of what Airflow imports fails for merely asking where temporary files go."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        # In memory if there is such a place; else a name that fails where something is really written.
+        tempfile.tempdir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"  # noqa: S108
 
 
 def module(name: str) -> ModuleType:

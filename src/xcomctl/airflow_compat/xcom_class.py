@@ -1,17 +1,21 @@
-"""The XCom class that a context resolves, and its two functions that work without a task."""
+"""The XCom class that a context resolves and Airflow's own, and their two functions that work without a task."""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
+import os
+from collections.abc import Iterator
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import loading
 from xcomctl.airflow_compat.errors import AirflowUnusable
-from xcomctl.model.phases import BASE_XCOM, Line
-from xcomctl.model.settings import BACKEND
+from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Line
+from xcomctl.model.settings import BACKEND, THRESHOLD, format_threshold
 
 _Row = collections.namedtuple("_Row", ["value"])
+_BACKEND_MODULE = OBJECT_STORAGE_BACKEND.rpartition(".")[0]
 
 
 @functools.cache
@@ -33,7 +37,10 @@ def class_path() -> tuple[Optional[str], Optional[str]]:
     """``module.QualName`` of the resolved class, or ``None`` and Airflow's own message."""
     found, error = _load()
     if found is None:
-        return None, f"{type(error).__name__}: {error}"
+        # Airflow says "could not be loaded" of any failed import; the import's own error says which module it was.
+        cause = error.__context__ if error is not None else None
+        why = f" ({type(cause).__name__}: {cause})" if isinstance(cause, ImportError) else ""
+        return None, f"{type(error).__name__}: {error}{why}"
     return f"{found.__module__}.{found.__qualname__}", None
 
 
@@ -48,13 +55,63 @@ def resolved_class() -> Any:
     return found
 
 
-def serialize(value: Any, *, key: str, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
-    """What a push hands to the database: bytes on 2.x, a JSON value on 3.x."""
-    return resolved_class().serialize_value(
+def base_class() -> Any:
+    """Airflow's own class, whatever is configured. Raises :class:`AirflowUnusable` like :func:`resolved_class`."""
+    resolved_class()
+    if loading.line() is Line.AF2:
+        return loading.module("airflow.models.xcom").BaseXCom
+    return loading.module("airflow.sdk.bases.xcom").BaseXCom
+
+
+def serialize(
+    value: Any, *, key: str, dag_id: str, run_id: str, task_id: str, map_index: int = -1, by: Any = None
+) -> Any:
+    """What a push hands to the database: bytes on 2.x, a JSON value on 3.x. ``by``: another class than the resolved."""
+    return (by or resolved_class()).serialize_value(
         value, key=key, task_id=task_id, dag_id=dag_id, run_id=run_id, map_index=map_index
     )
 
 
-def deserialize(stored: Any) -> Any:
-    """What a pull makes of a stored form."""
-    return resolved_class().deserialize_value(_Row(stored))
+def deserialize(stored: Any, by: Any = None) -> Any:
+    """What a pull makes of a stored form. ``by``: another class than the resolved one."""
+    return (by or resolved_class()).deserialize_value(_Row(stored))
+
+
+class ThresholdFixed(AirflowUnusable):
+    """The backend of this provider's version cannot be given another threshold in a running process."""
+
+
+@contextlib.contextmanager
+def threshold_of(threshold: int) -> Iterator[None]:
+    """The provider's backend with another threshold in this process, and with its own again afterwards.
+
+    It reads the setting once in a process, so the variable is set and what it remembers forgotten. Raises
+    :class:`ThresholdFixed` unless the backend's own function then gives the number.
+    """
+    resolved_class()  # first, or importing the backend fails on a circle (F17)
+    read = getattr(loading.module(_BACKEND_MODULE), "_get_threshold", None)
+    if not hasattr(read, "cache_clear"):
+        version = loading.providers().get("common.io")
+        raise ThresholdFixed(f"common-io {version} keeps its threshold where it cannot be set for a trial")
+    assert read is not None
+    before = os.environ.get(THRESHOLD.env)
+    os.environ[THRESHOLD.env] = format_threshold(threshold)
+    try:
+        read.cache_clear()
+        found = read()
+        if found != threshold:
+            raise ThresholdFixed(
+                f"with {THRESHOLD.env}={threshold} the backend goes on with {found}: the variable has no effect here"
+            )
+        yield
+    finally:
+        if before is None:
+            del os.environ[THRESHOLD.env]
+        else:
+            os.environ[THRESHOLD.env] = before
+        read.cache_clear()
+
+
+def purge(stored: str) -> None:
+    """What is done with the object of a stored reference before its row is deleted."""
+    resolved_class().purge(_Row(stored), None)

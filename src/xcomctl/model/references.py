@@ -221,6 +221,24 @@ def _is_cut_of(stored: str, whole: str) -> bool:
     return len(stored.encode()) >= _MIN_READABLE_BYTES and whole.startswith(stored)
 
 
+def written_under(uri: str, owner: Owner) -> Optional[str]:
+    """The base path under which a row's own value was written, judged by the tail of its URL; ``None`` for no such tail.
+
+    For *foreign* URLs: what ends in a layout of the backend with the row's own ids was written by it, under another
+    base path or another connection (F3). Any other URL is a value that a task made.
+    """
+    match = _SCHEME.match(uri)
+    if match is None or scheme_of(uri) is None:
+        return None
+    for place in _own_places(owner):
+        at = uri.rfind(f"/{place}/")
+        if at > match.end():
+            reference = classify(uri, uri[:at]).reference
+            if reference is not None and not is_alias(reference, owner):
+                return uri[:at]
+    return None
+
+
 def is_stray_path(value: str, owner: Owner) -> bool:
     """Whether a plain string is what a *misconfigured* writer left: a path without a scheme to a file of its own.
 

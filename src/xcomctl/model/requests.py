@@ -14,6 +14,12 @@ objects            :class:`ObjectItem`    :class:`ObjectsAnswer`      base_path,
 clear              --                     :class:`ClearAnswer`        dag_id, run_id, tasks
 roundtrip_write    --                     :class:`WriteAnswer`        values, base_path, threshold
 roundtrip_read     --                     :class:`ReadAnswer`         stored, base_path, threshold
+preflight          Check                  PreflightAnswer             those of PreflightOptions (model/preflight.py)
+preflight_list     --                     CatalogueAnswer             --
+control_flow       --                     :class:`ControlFlowAnswer`  base_path, threshold, offloaded, with_store, folder, values
+offload_canary     --                     :class:`CanaryAnswer`       base_path, threshold
+trigger            --                     :class:`TriggerAnswer`      dag_id, run_id, conf
+task_run           --                     :class:`TaskRunAnswer`      dag_id, run_id, task_id, log
 =================  =====================  ==========================  =============================
 """
 
@@ -36,12 +42,22 @@ OBJECTS = "objects"
 CLEAR = "clear"
 ROUNDTRIP_WRITE = "roundtrip_write"
 ROUNDTRIP_READ = "roundtrip_read"
+PREFLIGHT = "preflight"
+PREFLIGHT_LIST = "preflight_list"
+CONTROL_FLOW = "control_flow"
+OFFLOAD_CANARY = "offload_canary"
+TRIGGER = "trigger"
+TASK_RUN = "task_run"
 
 #: Every request that an agent of this version knows.
-REQUESTS = (IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ)
+REQUESTS = (
+    IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ, PREFLIGHT, PREFLIGHT_LIST,
+    CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN,
+)  # fmt: skip
 
 #: Why a request failed, the ``reason`` field of an error frame.
 USER_ERROR = "user"
+USAGE = "usage"
 UNEXPECTED = "unexpected"
 UNKNOWN_REQUEST = "unknown-request"
 NO_AIRFLOW = "no-airflow"
@@ -320,3 +336,79 @@ class ReadAnswer(Record):
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
         return tuple(Read.from_json(entry) for entry in value)
+
+
+@dataclass(frozen=True)
+class Difference(Record):
+    """One value that does not come back from the backend as it does from BaseXCom.
+
+    ``value_id`` names it, ``excerpt`` shows it. ``got`` is what came instead (or the error), ``base`` what BaseXCom
+    gives. ``defect`` is the id of a known upstream defect, ``None`` for one that nobody has named, ``kind`` tells its
+    forms apart where it has several; ``sentence`` says what happens.
+    """
+
+    value_id: str
+    excerpt: str
+    base: str
+    got: str
+    sentence: str
+    defect: Optional[str] = None
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class ControlFlowAnswer(Record):
+    """How many values went through, and those that came back otherwise.
+
+    ``only_backend`` are the ids of values that BaseXCom cannot hand over and the backend can: no difference that a flip
+    would make to anything that works. ``unmeasured`` says why nothing went through. ``left_behind`` are objects that
+    could not be removed, or the reason why that is not known.
+    """
+
+    values: int
+    differences: tuple[Difference, ...]
+    only_backend: tuple[str, ...] = ()
+    unmeasured: str = ""
+    left_behind: tuple[str, ...] = ()
+
+    @classmethod
+    def _read_field(cls, name: str, value: Any) -> Any:
+        if name == "differences":
+            return tuple(Difference.from_json(entry) for entry in value)
+        return super()._read_field(name, value)
+
+
+@dataclass(frozen=True)
+class CanaryAnswer(Record):
+    """A value above the threshold through the real backend: what happened to it.
+
+    ``reference`` is the URI that was stored, ``None`` when the value stayed inline. ``problem`` is empty when it was
+    offloaded, came back equal and was purged; else it says which of these did not happen, with the store's own message.
+    ``step`` is that step (``write``, ``read``, ``purge``). ``steps_ms`` are the milliseconds of each step that was done.
+    ``left_behind`` is the URI of an object that could not be removed.
+    """
+
+    reference: Optional[str]
+    value_bytes: int
+    object_bytes: Optional[int]
+    steps_ms: Mapping[str, float]
+    problem: str = ""
+    step: str = ""
+    left_behind: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class TriggerAnswer(Record):
+    """Whether a run was started: only of a DAG that Airflow knows and that is not paused."""
+
+    known: bool
+    paused: bool
+
+
+@dataclass(frozen=True)
+class TaskRunAnswer(Record):
+    """The states of a run and of one task in it, ``None`` where there is none yet; its log if that was asked for."""
+
+    run_state: Optional[str]
+    task_state: Optional[str]
+    log: str = ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Line, Phase, path_problem
+from xcomctl.model.phases import BASE_XCOM, BASE_XCOM_SPELLINGS, OBJECT_STORAGE_BACKEND, Line, Phase, path_problem
 from xcomctl.model.requests import ResolvedSetting
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "env_name",
     "format_threshold",
     "near_miss",
+    "near_miss_in_file",
     "near_misses",
     "parse_threshold",
+    "same_value",
     "settings_for",
     "settings_from",
 ]
@@ -81,7 +84,7 @@ RUNBOOK_THRESHOLD = 1_600_000
 THRESHOLD_FLOOR = 10_000
 
 #: Written as a codec, but a suffix: the provider raises at the first large write (F23; ``gz`` is its own example).
-_SUFFIX_NOT_CODEC = {"gz": "gzip", "bz": "bz2", "zst": "zstd"}
+SUFFIX_NOT_CODEC = {"gz": "gzip", "bz": "bz2", "zst": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,27 @@ def format_threshold(threshold: int) -> str:
     return str(int(threshold))
 
 
+def same_value(setting: Setting, one: Optional[str], other: Optional[str], line: Line) -> bool:
+    """Whether two texts of a setting mean the same.
+
+    Every spelling of Airflow's own class is the same (F48), a path may end with a slash, thresholds are numbers, and
+    what is empty is as good as not set.
+    """
+    one, other = one or "", other or ""
+    if one == other:
+        return True
+    if setting == BACKEND:
+        return {one, other} <= {"", *BASE_XCOM_SPELLINGS}
+    if setting == PATH:
+        return one.rstrip("/") == other.rstrip("/")
+    if setting == THRESHOLD:
+        try:
+            return parse_threshold(one or None, line) == parse_threshold(other or None, line)
+        except SettingsError:
+            return False
+    return False
+
+
 def settings_for(
     phase: Phase,
     path: Optional[str] = None,
@@ -219,10 +243,10 @@ def settings_for(
         )
     wanted = {BACKEND.env: OBJECT_STORAGE_BACKEND, PATH.env: path, THRESHOLD.env: format_threshold(threshold)}
     if compression is not None:
-        if compression in _SUFFIX_NOT_CODEC:
+        if compression in SUFFIX_NOT_CODEC:
             raise SettingsError(
                 f"{compression!r} is a file suffix, not a codec: the first large write would fail",
-                f"write {_SUFFIX_NOT_CODEC[compression]}",
+                f"write {SUFFIX_NOT_CODEC[compression]}",
             )
         wanted[COMPRESSION.env] = compression
     return wanted
@@ -241,10 +265,21 @@ class NearMiss:
     reason: str
 
 
+#: Options of another feature in the same section.
+_REAL_NEIGHBOURS = frozenset(
+    env_name("common.io", f"state_store_objectstorage_{what}") for what in ("path", "threshold", "compression")
+)
+#: Names with which Airflow's own variables and connections begin; what follows is the user's choice.
+_OTHER_NAMESPACES = ("AIRFLOW_VAR_", "AIRFLOW_CONN_", "AIRFLOW_CTX_")
+_NO_VARIANT = re.compile(r"(?i)(.*?)[^a-z0-9]*(CMD|SECRET)")
 _UNSPELLED = re.compile(r"[^a-z0-9]")
-#: So alike that it is no other word: one letter in ten may differ.
-_ALIKE = 0.9
-_REAL_NEIGHBOURS = frozenset({env_name("common.io", "state_store_objectstorage_path")})
+_SEPARATED = re.compile(r"[a-z0-9]+")
+#: So alike that it is no other name: one letter in ten may differ, and one in five of a word.
+_ALIKE, _ALIKE_WORD = 0.9, 0.8
+#: What the words of the four names are; ``store`` is a word of its own, and not a misspelt ``storage``.
+_WORDS = ("xcom", "objectstorage", "path", "threshold", "compression", "backend", "common", "airflow", "core",
+          "object", "storage", "store")  # fmt: skip
+_OF_THE_SECTION = frozenset({"airflow", "common", "io", "commonio", "core"})
 
 
 def near_misses(names: Iterable[str]) -> tuple[NearMiss, ...]:
@@ -253,31 +288,98 @@ def near_misses(names: Iterable[str]) -> tuple[NearMiss, ...]:
     return tuple(miss for miss in found if miss is not None)
 
 
+@functools.lru_cache(maxsize=4096)
 def near_miss(name: str) -> Optional[NearMiss]:
     """Which setting a name was meant to be; ``None`` for a setting's correct name and for unrelated ones.
 
-    Dots instead of underscores, single underscores, another case, a missing prefix, ``_CMD`` and ``_SECRET``
-    variants (which do not exist for these settings), and small misspellings.
+    Dots, dashes or single underscores, another case, a missing or another prefix or section, words in another order,
+    ``_CMD`` and ``_SECRET`` variants (which do not exist for these settings), and small misspellings.
     """
-    exact = {setting.env: setting for setting in SETTINGS}
-    if name in exact or name in _REAL_NEIGHBOURS:
+    if _is_known(name):
         return None
-    bare = _UNSPELLED.sub("", name.lower())
-    for suffix in ("cmd", "secret"):
-        for env in exact:
-            if bare == _UNSPELLED.sub("", env.lower()) + suffix:
-                return NearMiss(name, env, f"Airflow has no _{suffix.upper()} variant of this setting")
+    variant = _NO_VARIANT.fullmatch(name)
+    if variant is not None:
+        meant = _meant(variant[1])
+        if meant is not None:
+            return NearMiss(name, meant.env, f"Airflow has no _{variant[2].upper()} variant of this setting")
+    meant = _meant(name)
+    if meant is None:
+        return None
+    return NearMiss(name, meant.env, _difference(name, meant))
+
+
+def near_miss_in_file(section: str, key: str) -> Optional[NearMiss]:
+    """The same for a section and a key of ``airflow.cfg``; ``meant`` is the variable that stands for the setting."""
+    if any((setting.section, setting.key) == (section, key.lower()) for setting in SETTINGS):
+        return None
+    spelled = f"[{section}] {key}"
+    name = env_name(section, key)
     for setting in SETTINGS:
-        key = _UNSPELLED.sub("", setting.key)
+        if name == setting.env:
+            return NearMiss(spelled, setting.env, f"the section that Airflow reads is [{setting.section}]")
+    miss = near_miss(name)
+    return (
+        None if miss is None else NearMiss(spelled, miss.meant, "section or key differ from those that Airflow reads")
+    )
+
+
+def _is_known(name: str) -> bool:
+    """Whether Airflow reads exactly this name, or it belongs to something else."""
+    exact = any(setting.env == name for setting in SETTINGS)
+    return exact or name in _REAL_NEIGHBOURS or name.upper().startswith(_OTHER_NAMESPACES)
+
+
+def _meant(name: str) -> Optional[Setting]:
+    """The setting that a name spells, well or badly."""
+    bare = _UNSPELLED.sub("", name.lower())
+    words = _words(name)
+    for setting in SETTINGS:
+        key = setting.key.split("_")
         full = _UNSPELLED.sub("", setting.env.lower())
-        if bare == full:
-            reason = "the section's dot is an underscore" if "." in name else "sections are set off by two underscores"
-            if "." not in name and name.upper() == setting.env:
-                reason = "names of variables are upper case"
-            return NearMiss(name, setting.env, f"{reason} in the name that Airflow reads")
-        if bare == key or (bare.startswith("airflow") and bare.endswith(key)):
-            return NearMiss(name, setting.env, "section or prefix differ from the name that Airflow reads")
-    alike = {_UNSPELLED.sub("", env.lower()): env for env in exact}
+        if bare in (full, "".join(key)) or (bare.startswith("airflow") and bare.endswith("".join(key))):
+            return setting
+        rest = [word for word in words if word not in _OF_THE_SECTION]
+        if sorted(rest) == sorted(key):
+            return setting
+        if "airflow" in words and set(key) <= set(rest):
+            return setting
+        # The section has these options alone: without `xcom` or `objectstorage` it is still the one that was meant.
+        in_section = setting.section == "common.io" and words[:1] == ["airflow"] and _in_common_io(words)
+        if in_section and rest[-1:] == key[-1:] and set(rest) <= {*key, "store"}:
+            return setting
+    alike = {_UNSPELLED.sub("", setting.env.lower()): setting for setting in SETTINGS}
     for candidate in difflib.get_close_matches(bare, alike, n=1, cutoff=_ALIKE):
-        return NearMiss(name, alike[candidate], "almost the name that Airflow reads")
+        return alike[candidate]
     return None
+
+
+def _in_common_io(words: Sequence[str]) -> bool:
+    return "commonio" in words or {"common", "io"} <= set(words)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, each as it was meant, with ``object`` and ``storage`` put together."""
+    found: list[str] = []
+    for word in _SEPARATED.findall(name.lower()):
+        known = difflib.get_close_matches(word, _WORDS, n=1, cutoff=_ALIKE_WORD) if len(word) > 2 else []
+        word = known[0] if known else word
+        if word in ("storage", "store") and found[-1:] == ["object"]:
+            found[-1] = "objectstorage"
+        else:
+            found.append(word)
+    return found
+
+
+def _difference(name: str, meant: Setting) -> str:
+    """What tells a name from the one that Airflow reads, in a sentence."""
+    if _UNSPELLED.sub("", name.lower()) != _UNSPELLED.sub("", meant.env.lower()):
+        if meant.key in name.lower():
+            return "section or prefix differ from the name that Airflow reads"
+        return "almost the name that Airflow reads"
+    if not re.fullmatch(r"\w*", name):
+        return "dots and dashes are underscores in the name that Airflow reads"
+    if name.upper() == meant.env:
+        return "names of variables are upper case"
+    if name.startswith(meant.env[: -len(meant.key)]):
+        return "almost the name that Airflow reads"
+    return "sections are set off by two underscores in the name that Airflow reads"

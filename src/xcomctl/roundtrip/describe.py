@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from typing import Any
 
 EXCERPT = 200
+
+#: Types whose own ``repr`` tells every value from every other; a subclass may have one that does not.
+_PLAIN = (bool, str, bytes, int, float)
 
 
 def digest(value: Any) -> str:
@@ -14,7 +18,10 @@ def digest(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, type by type at every depth (``1``, ``1.0`` and ``True`` differ)."""
+    """Whether two values are the same, type by type at every depth.
+
+    ``1``, ``1.0`` and ``True`` differ, so do ``0.0`` and ``-0.0``, and times whose zones are two. ``nan`` is ``nan``.
+    """
     return _canonical(one) == _canonical(other)
 
 
@@ -39,4 +46,9 @@ def _canonical(value: Any) -> str:
         return f"{name}[{','.join(_canonical(entry) for entry in value)}]"
     if isinstance(value, (set, frozenset)):
         return f"{name}<{','.join(sorted(_canonical(entry) for entry in value))}>"
+    if isinstance(value, (datetime.datetime, datetime.time)):
+        return f"{name}({value.isoformat()} {value.fold} {value.tzinfo!r})"  # pendulum's repr leaves the fold out
+    for kind in _PLAIN:
+        if isinstance(value, kind):
+            return f"{name}({kind.__repr__(value)})"
     return f"{name}({value!r})"

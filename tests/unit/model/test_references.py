@@ -15,6 +15,7 @@ from xcomctl.model.references import (
     is_stray_path,
     normalized_base,
     scheme_of,
+    written_under,
 )
 
 BASE = "s3://s3_conn@bucket/xcom"
@@ -188,3 +189,34 @@ def test_a_reference_is_no_stray_path():
     assert not is_stray_path(uri(), OWNER)
     assert not is_stray_path(uri(base="file:///x"), OWNER)
     assert UUID(UUID4).version == 4
+
+
+@given(bases, ids, run_ids, ids, st.uuids(version=4), st.sampled_from(["", ".gz"]))
+def test_a_foreign_path_gives_away_the_base_under_which_its_row_wrote_it(base, dag_id, run_id, task_id, unique, suffix):
+    under = normalized_base(base).rstrip("/")
+    stored = f"{under}/{dag_id}/{run_id}/{task_id}/{unique}{suffix}"
+    assert classify(stored, "s3://another/base").kind is Kind.FOREIGN
+    assert written_under(stored, Owner(dag_id, run_id, task_id)) == under
+    assert written_under(stored, Owner(dag_id, run_id, task_id + "x")) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "base"),
+    [
+        (uri(tail=f"ti-{UUID4}/return_value.json"), BASE),
+        (uri(tail=f"write-{UUID4}/a%2Fb.json.gz"), BASE),
+        (uri(owner=Owner("NO_DAG_ID", RUN, OWNER.task_id)), BASE),
+        (uri(base=uri(tail="x")), uri(tail="x")),  # the last place counts
+        (uri(tail="report.csv"), None),
+        (uri(tail=f"{UUID4}/part-0"), None),
+        (uri(owner=Owner("another", RUN, OWNER.task_id)), None),
+        (uri(base="https:"), None),
+        (uri(base="https:/"), None),
+        (uri(base="/var/xcom"), None),
+        (uri(base="see s3://bucket"), None),
+        ("https://airflow.apache.org/", None),
+        ("", None),
+    ],
+)
+def test_only_a_layout_of_the_backend_with_the_rows_own_ids_was_written_by_it(value, base):
+    assert written_under(value, OWNER) == base

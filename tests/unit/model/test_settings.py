@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,13 +17,17 @@ from xcomctl.model.settings import (
     Settings,
     SettingsError,
     near_miss,
+    near_miss_in_file,
     near_misses,
     parse_threshold,
+    same_value,
     settings_for,
     settings_from,
 )
 
 BASE = "s3://s3_conn@bucket/xcom"
+#: The variable of every option of Airflow 2.11.2 and 3.3.2 and their providers, from their own descriptions.
+REAL_VARIABLES = Path(__file__).with_name("airflow_variables.txt").read_text().split()
 
 
 def test_names_of_variables():
@@ -117,6 +123,30 @@ def test_what_would_not_be_that_phase_is_refused(arguments):
         ("AIRFLOW__CORE__XCOM_OBJECTSTORAGE_PATH", PATH),
         ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORE_PATH", PATH),
         ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESION", COMPRESSION),
+        ("AIRFLOW__COMMON-IO__XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("AIRFLOW__COMMON_IO_XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("AIRFLOW__COMMONIO__XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("AIRFLOW___COMMON_IO__XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("AIRFLOW__PROVIDERS_COMMON_IO__XCOM_OBJECTSTORAGE_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATHS", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECT_STORAGE_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECT_STORE_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__OBJECTSTORAGE_XCOM_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__THRESHOLD", THRESHOLD),
+        ("AIRFLOW__COMMON_IO__OBJECTSTORAGE_THRESHOLD", THRESHOLD),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_TRESHOLD", THRESHOLD),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_SIZE_THRESHOLD", THRESHOLD),
+        ("AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_THRESHOLD_CMD", THRESHOLD),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH_secret", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESION__CMD", COMPRESSION),
+        ("AIRFLOW__CORE__XCOM_BACKENDS", BACKEND),
+        ("AIRFLOW__CORE__XCOMS_BACKEND", BACKEND),
+        ("AIRFLOW__CORE__BACKEND_XCOM", BACKEND),
+        ("AIRFLOW__CORE__XCOM_BACKEND_CLASS", BACKEND),
+        ("AIRFLOW__XCOM_BACKEND", BACKEND),
+        ("AIRFLOW__COMMON_IO__XCOM_BACKEND", BACKEND),
+        ("_AIRFLOW__CORE__XCOM_BACKEND", BACKEND),
     ],
 )
 def test_near_misses(name, meant):
@@ -131,6 +161,13 @@ def test_near_misses(name, meant):
         "AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_PATH",
         "AIRFLOW__CORE__EXECUTOR",
         "AIRFLOW__CORE__ENABLE_XCOM_PICKLING",
+        "AIRFLOW_VAR_XCOM_BACKEND",
+        "AIRFLOW_CONN_XCOM_OBJECTSTORAGE_PATH",
+        "AIRFLOW__COMMON_IO__STATE_STORE_PATH",
+        "OBJECT_STORAGE_PATH",
+        "XCOM_PATH",
+        "COMPRESSION",
+        "LD_LIBRARY_PATH",
         "PATH",
         "THRESHOLD",
         "",
@@ -138,6 +175,89 @@ def test_near_misses(name, meant):
 )
 def test_no_near_miss(name):
     assert near_miss(name) is None
+
+
+def test_no_variable_that_airflow_reads_is_a_near_miss_nor_is_what_goes_with_it():
+    assert len(REAL_VARIABLES) > 500
+    assert {setting.env for setting in SETTINGS} < set(REAL_VARIABLES)
+    assert near_misses(REAL_VARIABLES) == ()
+    others = set(REAL_VARIABLES) - {setting.env for setting in SETTINGS}
+    spelled = [spelling for name in others for spelling in (f"{name}_CMD", f"{name}_SECRET", name.lower())]
+    assert near_misses(spelled) == ()
+
+
+@given(st.sampled_from(SETTINGS), st.data())
+def test_one_slip_of_the_pen_is_a_near_miss(setting, data):
+    name = setting.env
+    at = data.draw(st.integers(0, len(name) - 1))
+    slip = data.draw(st.sampled_from(["drop", "double", "swap", "dot", "dash", "lower"]))
+    slipped = {
+        "drop": name[:at] + name[at + 1 :],
+        "double": name[:at] + name[at] + name[at:],
+        "swap": name[:at] + name[at : at + 2][::-1] + name[at + 2 :],
+        "dot": name.replace("_IO", ".IO") if setting is not BACKEND else name.replace("__", "."),
+        "dash": name.replace("_", "-"),
+        "lower": name[:at] + name[at:].lower(),
+    }[slip]
+    miss = near_miss(slipped)
+    if slipped == name:
+        assert miss is None
+    else:
+        assert miss is not None and miss.meant == name and miss.reason
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "meant"),
+    [
+        ("common_io", "xcom_objectstorage_path", PATH),
+        ("Common.io", "xcom_objectstorage_path", PATH),
+        ("core", "xcom_objectstorage_path", PATH),
+        ("common.io", "xcom_objectstore_threshold", THRESHOLD),
+        ("common.io", "xcom_backend", BACKEND),
+    ],
+)
+def test_near_misses_in_airflow_cfg(section, key, meant):
+    miss = near_miss_in_file(section, key)
+    assert miss is not None and miss.meant == meant.env
+    assert miss.name == f"[{section}] {key}"
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [*((s.section, s.key) for s in SETTINGS), ("common.io", "state_store_objectstorage_path"), ("core", "executor")],
+)
+def test_no_near_miss_in_airflow_cfg(section, key):
+    assert near_miss_in_file(section, key) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "one", "other", "same"),
+    [
+        (BACKEND, "airflow.models.xcom.BaseXCom", "airflow.sdk.execution_time.xcom.BaseXCom", True),
+        (BACKEND, None, "airflow.models.xcom.BaseXCom", True),
+        (BACKEND, OBJECT_STORAGE_BACKEND, "airflow.models.xcom.BaseXCom", False),
+        (BACKEND, OBJECT_STORAGE_BACKEND, None, False),
+        (PATH, BASE, f"{BASE}/", True),
+        (PATH, BASE, f"{BASE}/deeper", False),
+        (PATH, BASE, BASE.upper(), False),
+        (PATH, "", None, True),
+        (THRESHOLD, "1600000", "1_600_000", True),
+        (THRESHOLD, None, "-1", True),
+        (THRESHOLD, "-1", "-2", False),
+        (THRESHOLD, "1.6 MB", "1600000", False),
+        (COMPRESSION, None, "", True),
+        (COMPRESSION, "gzip", "", False),
+    ],
+)
+@pytest.mark.parametrize("line", Line)
+def test_when_two_values_are_the_same(line, setting, one, other, same):
+    assert same_value(setting, one, other, line) is same
+    assert same_value(setting, other, one, line) is same
+
+
+def test_a_threshold_that_one_line_reads_is_the_same_there_alone():
+    assert same_value(THRESHOLD, "1.6e+06", "1600000", Line.AF3)
+    assert not same_value(THRESHOLD, "1.6e+06", "1600000", Line.AF2)
 
 
 @given(st.lists(st.text(max_size=60)))

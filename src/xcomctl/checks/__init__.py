@@ -1,0 +1,1 @@
+"""Checks that a context is put through: one file per category, one function per check."""

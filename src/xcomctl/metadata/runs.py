@@ -1,0 +1,28 @@
+"""The states of one run and of one of its tasks."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from xcomctl.metadata.tables import Tables
+
+
+def states(
+    connection: Any, tables: Tables, dag_id: str, run_id: str, task_id: str
+) -> tuple[Optional[str], Optional[str]]:
+    """The state of a run and that of a task of it that is not mapped; ``None`` for what has none, or is not there."""
+    import sqlalchemy as sa
+
+    run, instance = tables.dag_run, tables.task_instance
+    run_state = connection.execute(
+        sa.select(run.c.state).where(run.c.dag_id == dag_id, run.c.run_id == run_id)
+    ).scalar_one_or_none()
+    task_state = connection.execute(
+        sa.select(instance.c.state).where(
+            instance.c.dag_id == dag_id,
+            instance.c.run_id == run_id,
+            instance.c.task_id == task_id,
+            instance.c.map_index == -1,
+        )
+    ).scalar_one_or_none()
+    return run_state, task_state

@@ -1,0 +1,146 @@
+"""One value above the threshold through the real backend: written, read back, purged."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+from xcomctl.airflow_compat import xcom_class
+from xcomctl.model.references import Owner
+from xcomctl.model.requests import REFERENCE, CanaryAnswer
+from xcomctl.references.scan import kind_of
+from xcomctl.roundtrip import describe, wire
+from xcomctl.store.folders import missing_folders, remove_empty
+from xcomctl.store.opened import Store, message_of
+
+#: The dag and task that the value pretends to come from; the object's path tells.
+DAG_ID = "xcomctl_preflight"
+TASK_ID = "offload"
+KEY = "canary"
+
+WRITE = "write"
+READ = "read"
+PURGE = "purge"
+
+
+class _Failed(Exception):
+    """A step did not do what it should."""
+
+
+def value_of(threshold: int) -> dict[str, Any]:
+    """A value whose JSON has one byte more than the threshold (or is as short as it can be): the same every time."""
+    value: dict[str, Any] = {"from": "xcomctl preflight", "numbers": [1, 2.5, -3], "nothing": None, "filled": ""}
+    value["filled"] = "x" * max(threshold + 1 - len(json.dumps(value)), 0)
+    return value
+
+
+class Canary:
+    """The value and what became of it so far."""
+
+    def __init__(self, base_path: str, threshold: int) -> None:
+        self._base_path = base_path
+        self._value = value_of(threshold)
+        self._owner = Owner(DAG_ID, f"canary-{uuid.uuid4()}", TASK_ID)
+        self._stored: Any = None
+        self._reference: Optional[str] = None
+        self._object_bytes: Optional[int] = None
+        self._steps_ms: dict[str, float] = {}
+        self._step = WRITE
+
+    def play(self) -> CanaryAnswer:
+        """Write, read and purge it; what the first step that failed said. Raises when the store cannot be opened."""
+        xcom_class.resolved_class()
+        store = Store(self._base_path)
+        owner = self._owner
+        folder = f"{store.root}/{owner.dag_id}/{owner.run_id}/{owner.task_id}"
+        folders = missing_folders(Path(folder)) if store.is_local else []
+        problem = ""
+        try:
+            self._write(store)
+            self._read()
+        except _Failed as error:
+            problem = str(error)
+        failed_at = self._step
+        left_behind = None
+        try:
+            if self._reference is not None:
+                self._purge(store)
+        except _Failed as error:
+            problem, failed_at = (problem, failed_at) if problem else (str(error), self._step)
+        if self._reference is None or PURGE not in self._steps_ms:
+            left_behind = self._remove(store, folder)
+        remove_empty(folders)
+        return CanaryAnswer(
+            reference=self._reference,
+            value_bytes=len(json.dumps(self._value)),
+            object_bytes=self._object_bytes,
+            steps_ms=self._steps_ms,
+            problem=problem,
+            step=failed_at if problem else "",
+            left_behind=left_behind,
+        )
+
+    def _write(self, store: Store) -> None:
+        owner = self._owner
+        with self._timed(WRITE):
+            self._stored = xcom_class.serialize(
+                self._value, key=KEY, dag_id=owner.dag_id, run_id=owner.run_id, task_id=owner.task_id
+            )
+            text = wire.text_of(wire.encode(self._stored))
+        if text is None:
+            raise _Failed("the value stayed inline, although it is larger than the threshold")
+        if kind_of(text, self._base_path, owner) != REFERENCE:
+            raise _Failed(f"what was stored is {describe.excerpt(text)}, which is no reference under the base path")
+        self._reference = text
+        tried = store.attempt(lambda: store.fs.info(_path_in(store, text))["size"])
+        if tried.error is not None:
+            raise _Failed(f"the object is not where the reference says: {tried.message}")
+        self._object_bytes = int(tried.result)
+
+    def _read(self) -> None:
+        with self._timed(READ):
+            got = xcom_class.deserialize(self._stored)
+        if got == self._reference:
+            raise _Failed("the reader got the reference itself in place of the value")
+        if not describe.same(got, self._value):
+            raise _Failed(f"what was read back is another value: {describe.excerpt(got)}")
+
+    def _purge(self, store: Store) -> None:
+        assert self._reference is not None
+        path = _path_in(store, self._reference)
+        with self._timed(PURGE):
+            xcom_class.purge(self._reference)
+        tried = store.attempt(lambda: store.fs.exists(path))
+        if tried.error is not None:
+            raise _Failed(f"whether the object is gone cannot be seen: {tried.message}")
+        if tried.result:
+            del self._steps_ms[PURGE]
+            raise _Failed("the object is still there after the purge")
+
+    def _remove(self, store: Store, folder: str) -> Optional[str]:
+        """Remove what a purge would not: the URI of what stays. The backend may have written and then failed."""
+        found = store.attempt(lambda: store.fs.find(folder))
+        left = None
+        for path in found.result or ():
+            if store.attempt(lambda path=path: store.fs.rm_file(path)).error is not None:  # type: ignore[misc]
+                left = store.uri(str(path)[len(store.root) :].lstrip("/"))
+        return left
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        self._step = step
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            raise _Failed(message_of(error)) from error
+        self._steps_ms[step] = round((time.monotonic() - started) * 1000, 1)
+
+
+def _path_in(store: Store, uri: str) -> str:
+    return f"{store.root}/{uri[len(store.base_path) :].lstrip('/')}"

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xcomctl.checks import processes
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, ResolvedSetting
+
+
+@pytest.mark.parametrize(
+    ("argv", "component"),
+    [
+        (["/venv/bin/python", "-m", "airflow", "scheduler", "--skip-serve-logs"], "scheduler"),
+        (["/venv/bin/python", "/venv/bin/airflow", "dag-processor"], "dag-processor"),
+        (["airflow", "triggerer"], "triggerer"),
+        (["/home/airflow/.local/bin/airflow", "celery", "worker", "-q", "default"], "celery worker"),
+        (["python", "/usr/bin/airflow", "standalone"], "standalone"),
+        (["airflow scheduler -- DagFileProcessorManager"], "scheduler"),
+        (["airflow api_server -- host:0.0.0.0 port:8080"], "api-server"),
+        (["airflow worker -- LocalExecutor: <idle>"], "worker"),
+        (["airflow executor -- LocalExecutor"], "executor"),
+        (["gunicorn: master [airflow-webserver]"], "webserver"),
+        (["[ready] gunicorn: worker [airflow-webserver]"], "webserver"),
+        (["[celeryd: celery@host:MainProcess] -active- (worker)"], "celery worker"),
+    ],
+)
+def test_components(argv, component):
+    assert processes.component_of(argv) == component
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        [""],
+        ["bash", "-c", "echo scheduler"],
+        ["python", "-m", "airflow", "db", "migrate"],
+        ["python", "-m", "airflow", "config", "get-value", "core", "xcom_backend"],
+        ["airflow", "tasks", "run", "scheduler"],
+        ["python", "-m", "myairflow", "scheduler"],
+        ["postgres: airflow airflow 127.0.0.1(53200) idle"],
+        ["vim", "/etc/airflow scheduler.txt"],
+        ["gunicorn: master [other]"],
+    ],
+)
+def test_what_is_no_component(argv):
+    assert processes.component_of(argv) is None
+
+
+class Proc:
+    """A folder as /proc is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "stat").write_text("cpu 1 2 3\nbtime 1000\nprocesses 5\n")
+        self.add(os.getpid(), 0, ["python", "-c", "agent"], {})
+        (folder / "self").symlink_to(str(os.getpid()))
+
+    def add(self, pid, parent, argv, environment, *, namespace="mnt:[1]", ticks=0):
+        folder = self.folder / str(pid)
+        (folder / "ns").mkdir(parents=True)
+        (folder / "ns" / "mnt").symlink_to(namespace)
+        (folder / "cmdline").write_text("\0".join(argv) + "\0")
+        fields = ["S", str(parent), *["0"] * 17, str(ticks * os.sysconf("SC_CLK_TCK")), "0"]
+        (folder / "stat").write_text(f"{pid} (a name) with ) in it) {' '.join(fields)}")
+        if isinstance(environment, bytes):
+            (folder / "environ").write_bytes(environment)
+        elif environment is not None:
+            (folder / "environ").write_text("".join(f"{name}={value}\0" for name, value in environment.items()))
+
+
+SCHEDULER = ["python", "-m", "airflow", "scheduler"]
+HOME = {"AIRFLOW_HOME": "/opt/airflow"}
+
+
+@pytest.fixture
+def proc(tmp_path):
+    return Proc(tmp_path)
+
+
+def pids(proc):
+    return [process.pid for process in processes.running("/opt/airflow", proc.folder)]
+
+
+def test_only_the_four_settings_leave_an_environment(proc):
+    proc.add(5_000_000, 1, SCHEDULER, {**HOME, PATH.env: "s3://c@b/x=y", "AIRFLOW__CORE__FERNET_KEY": "k"}, ticks=7)
+    (found,) = processes.running("/opt/airflow", proc.folder)
+    assert found.settings == {PATH.env: "s3://c@b/x=y"}
+    assert (found.component, found.started) == ("scheduler", 1007.0)
+    assert found.describe() == "scheduler (pid 5000000, started 1970-01-01T00:16:47Z)"
+
+
+def test_another_airflow_another_container_and_the_dead_are_left_out(proc):
+    proc.add(5_000_000, 1, SCHEDULER, {"AIRFLOW_HOME": "/opt/other"})
+    proc.add(5_000_001, 1, SCHEDULER, HOME, namespace="mnt:[2]")
+    (proc.folder / "5000002").mkdir()
+    assert pids(proc) == []
+
+
+def test_the_home_that_airflow_takes_when_none_is_set(proc):
+    proc.add(5_000_000, 1, SCHEDULER, {"HOME": "/opt"})
+    assert pids(proc) == [5_000_000]
+
+
+def test_what_we_descend_from_is_left_out(proc):
+    proc.add(5_000_000, 1, SCHEDULER, HOME)
+    (proc.folder / str(os.getpid()) / "stat").write_text(f"{os.getpid()} (python) S 5000000 {'0 ' * 20}")
+    assert pids(proc) == []
+
+
+def test_a_fork_is_its_parent_and_what_was_started_otherwise_is_not(proc):
+    proc.add(5_000_000, 1, ["airflow", "standalone"], HOME)
+    proc.add(5_000_001, 5_000_000, ["airflow worker -- LocalExecutor: <idle>"], b"\0" * 50)
+    proc.add(5_000_002, 5_000_000, SCHEDULER, HOME)
+    proc.add(5_000_003, 5_000_000, ["airflow", "triggerer"], {**HOME, THRESHOLD.env: "5"})
+    assert pids(proc) == [5_000_000, 5_000_003]
+
+
+@pytest.mark.parametrize("environment", [None, b"", b"\0" * 90, b"\0\0AIRFLOW_HOME=/opt/airflow\0", b"a title\0A=1\0"])
+def test_an_environment_that_cannot_be_known(proc, environment):
+    proc.add(5_000_000, 1, SCHEDULER, environment)
+    (found,) = processes.running("/opt/airflow", proc.folder)
+    assert found.settings is None
+    assert list(processes.texts(found, {})) == []
+
+
+def test_texts_are_the_environments_else_what_lies_beneath(proc):
+    proc.add(5_000_000, 1, SCHEDULER, {**HOME, PATH.env: "s3://c@b/x", COMPRESSION.env: ""})
+    beneath = {
+        "backend": ResolvedSetting("airflow.models.xcom.BaseXCom", "airflow.cfg"),
+        "path": ResolvedSetting("s3://c@b/y", "airflow.cfg"),
+        "threshold": ResolvedSetting(-1, "provider default"),
+        "compression": ResolvedSetting(None, None),
+    }
+    (found,) = processes.running("/opt/airflow", proc.folder)
+    assert dict(processes.texts(found, beneath)) == {
+        BACKEND: "airflow.models.xcom.BaseXCom",
+        PATH: "s3://c@b/x",
+        THRESHOLD: "-1",
+        COMPRESSION: "",
+    }
+
+
+def test_a_system_without_proc(tmp_path):
+    assert processes.running("/opt/airflow", tmp_path / "none") == ()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system has no /proc")
+def test_a_real_process_is_found_with_its_start(tmp_path):
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    process = subprocess.Popen(
+        ["airflow scheduler -- of a test", "-c", code],
+        executable=sys.executable,
+        env={"AIRFLOW_HOME": str(tmp_path), THRESHOLD.env: "7"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        # Others may run here whose environment cannot be known.
+        (found,) = [each for each in processes.running(str(tmp_path)) if each.settings is not None]
+    finally:
+        process.communicate()
+    assert (found.pid, found.component, found.settings) == (process.pid, "scheduler", {THRESHOLD.env: "7"})
+    assert abs(found.started - tmp_path.stat().st_ctime) < 30
