@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
+from xcomctl.deployment import dag_files
 from xcomctl.errors import UserError
 from xcomctl.model.verdicts import Verdict
 
@@ -29,12 +31,26 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export = actions.add_parser(
         "export",
         help="write DAG files to a folder, or one to standard output",
-        description="Writes DAG files to a folder. A file there that differs is left alone, and nothing is written, "
-        "unless --force is given.",
+        usage="%(prog)s [options] [DAG ...] [FOLDER]",
+        description="Writes DAG files to a folder, by default the current one. A file there that differs is left "
+        "alone, and nothing is written, unless --force is given.",
     )
-    export.add_argument("target", metavar="FOLDER", help="an existing folder, or - for standard output")
+    words = export.add_argument(
+        "words",
+        metavar="DAG|FOLDER",
+        nargs="+",
+        help=f"what to write ({', '.join(dag_files.names())}; default: all), and last an existing folder, or - for "
+        "standard output",
+    )
+    words.completer = _complete  # type: ignore[attr-defined]
     export.add_argument(
-        "-d", "--dag-id", metavar="DAG", action="append", choices=sorted(_shipped()), help="only this one (repeatable)"
+        "-d",
+        "--dag-id",
+        metavar="DAG",
+        action="append",
+        default=[],
+        choices=sorted({*dag_files.names(), *dag_files.shipped()}),
+        help="only this one (repeatable)",
     )
     export.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     export.add_argument("--force", action="store_true", help="overwrite files that differ")
@@ -43,7 +59,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_list(args: argparse.Namespace) -> int:
     """Run ``dags list``; its exit code."""
-    rows = [(name, _summary(path)) for name, path in sorted(_shipped().items())]
+    rows = [(name, dag_files.summary(name)) for name in dag_files.shipped()]
     if args.output == "json":
         json.dump({"schema": SCHEMA, "dags": [{"name": name, "summary": text} for name, text in rows]}, sys.stdout)
         print()
@@ -56,52 +72,58 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Run ``dags export``; its exit code."""
-    shipped = _shipped()
-    names = sorted(set(args.dag_id or shipped))
-    if args.target == "-":
-        if len(names) != 1:
-            args.usage_error(f"- takes one file; choose it with --dag-id: {', '.join(names)}")
-        sys.stdout.write(shipped[names[0]].read_text(encoding="utf-8"))
+    asked, target = _split(args.words, args.usage_error)
+    dag_ids = sorted({name for name in map(dag_files.named, [*asked, *args.dag_id]) if name} or dag_files.shipped())
+    if target == "-":
+        if len(dag_ids) != 1:
+            args.usage_error(f"- takes one file; choose it by its name: {', '.join(dag_files.names())}")
+        sys.stdout.write(dag_files.content(dag_ids[0]).decode())
         return 0
-    folder = Path(args.target)
+    folder = Path(target)
     if not folder.is_dir():
-        args.usage_error(f"{folder} is not a folder")
-    planned = [(_state(shipped[name], folder / shipped[name].name), shipped[name]) for name in names]
-    changed = [str(folder / source.name) for state, source in planned if state == "differs"]
+        args.usage_error(f"{folder} is neither a DAG of xcomctl ({', '.join(dag_files.names())}) nor a folder")
+    planned = [(folder / f"{dag_id}.py", dag_files.content(dag_id)) for dag_id in dag_ids]
+    states = [_state(path, content) for path, content in planned]
+    changed = [str(path) for (path, _), state in zip(planned, states, strict=True) if state == "differs"]
     if changed and not args.force and not args.dry_run:
         raise UserError(
-            f"{', '.join(changed)} differs from the file that ships with xcomctl; nothing was written",
+            f"{', '.join(changed)} differs from the file that ships with this xcomctl; nothing was written",
             "look at it, then add --force to overwrite it",
             Verdict.REFUSED,
         )
-    for state, source in planned:
-        target = folder / source.name
+    for (path, content), state in zip(planned, states, strict=True):
         if state == "same":
-            print(f"unchanged  {target}")
-            continue
-        if args.dry_run:
+            print(f"unchanged  {path}")
+        elif args.dry_run:
             refused = state == "differs" and not args.force
-            print(f"{'differs, needs --force' if refused else 'would write'}  {target}")
-            continue
-        _write(source.read_bytes(), target)
-        print(f"written    {target}")
+            print(f"{'differs, needs --force' if refused else 'would write'}  {path}")
+        else:
+            _write(content, path)
+            print(f"written    {path}")
     return 0
 
 
-def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in (Path(__file__).parent.parent / "dags").glob("*.py")}
+def _split(words: list[str], usage_error: Callable[[str], NoReturn]) -> tuple[list[str], str]:
+    """Names of DAGs, and the folder behind them: the current one when only names are given."""
+    *asked, last = words
+    if dag_files.named(last):
+        asked, last = words, "."
+    for word in asked:
+        if dag_files.named(word) is None:
+            usage_error(f"{word!r} is no DAG of xcomctl; there are {', '.join(dag_files.names())}")
+    return asked, last
 
 
-def _summary(path: Path) -> str:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    first = text.partition("\n\n")[0].replace("\n", " ").strip()
-    return first.removeprefix(f"``{path.stem}``:").strip()
+def _complete(prefix: str, **_: Any) -> list[str]:
+    from argcomplete.completers import DirectoriesCompleter
+
+    return [*(name for name in dag_files.names() if name.startswith(prefix)), *DirectoriesCompleter()(prefix)]
 
 
-def _state(source: Path, target: Path) -> str:
-    if not target.exists() and not target.is_symlink():
+def _state(path: Path, content: bytes) -> str:
+    if not path.exists() and not path.is_symlink():
         return "missing"
-    return "same" if target.is_file() and target.read_bytes() == source.read_bytes() else "differs"
+    return "same" if path.is_file() and path.read_bytes() == content else "differs"
 
 
 def _write(content: bytes, target: Path) -> None:

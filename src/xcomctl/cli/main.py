@@ -16,7 +16,7 @@ from xcomctl.model.verdicts import Verdict
 
 #: Modules of this package, in the order of ``--help``. Each has ``register(subparsers)``, which adds one command and
 #: sets ``run`` (arguments to exit code) as its default; what ``run`` needs it imports when it runs.
-COMMANDS = ("rehearse", "journal", "dags", "completion")
+COMMANDS = ("preflight", "rehearse", "journal", "dags", "completion")
 
 EXIT_UNEXPECTED = 1
 EXIT_USAGE = 2

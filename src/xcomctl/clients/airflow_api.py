@@ -6,6 +6,8 @@ in a few bodies. Sources: ``api_connexion/openapi/v1.yaml`` of Airflow 2.11 and 
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +33,10 @@ class ApiError(UserError):
     def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
         super().__init__(message, hint)
         self.status = status
+
+
+class ApiUnreachable(ApiError):
+    """Nobody answers there."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +70,63 @@ class TaskInstance:
 class AirflowApi:
     """A session with one Airflow. Use it as a context manager, or call :meth:`close`.
 
-    ``url`` is the base of the web server or API server, without ``/api``; ``major`` is 2 or 3. ``use_proxy`` lets the
-    environment's proxy settings apply, as for any client.
+    ``url`` is the base of the web server or API server, without ``/api``; ``major`` is 2 or 3 (:meth:`detect` finds it
+    out). Give a user name and a password, or a bearer ``token`` that whoever runs that Airflow has issued.
+    ``use_proxy`` lets the environment's proxy settings apply, as for any client.
     Every method raises :class:`ApiError`.
     """
 
     def __init__(
-        self, url: str, *, major: int, username: str, password: str, timeout_s: float = 30.0, use_proxy: bool = True
+        self,
+        url: str,
+        *,
+        major: int,
+        username: str = "",
+        password: str = "",
+        token: str = "",
+        timeout_s: float = 30.0,
+        use_proxy: bool = True,
     ) -> None:
         self.url = url.rstrip("/")
         self.major = major
         self._credentials = (username, password)
         self._prefix = f"{self.url}/api/{'v2' if major >= 3 else 'v1'}"
-        auth = None if major >= 3 else self._credentials
+        auth = None if major >= 3 or token else self._credentials
         self._client = httpx.Client(timeout=timeout_s, auth=auth, trust_env=use_proxy)
-        self._has_token = major < 3
+        if token:
+            self._client.headers["Authorization"] = f"Bearer {token}"
+        self._can_login = major >= 3 and not token
+        self._has_token = not self._can_login
+
+    @classmethod
+    def detect(
+        cls,
+        url: str,
+        *,
+        username: str = "",
+        password: str = "",
+        token: str = "",
+        timeout_s: float = 30.0,
+        use_proxy: bool = True,
+    ) -> Self:
+        """The session with whichever Airflow answers there, told apart by where its health is. Needs no login."""
+        for major in (3, 2):
+            api = cls(
+                url, major=major, username=username, password=password, token=token, timeout_s=timeout_s,
+                use_proxy=use_proxy,
+            )  # fmt: skip
+            try:
+                if "metadatabase" in api.health():
+                    return api
+            except ApiUnreachable:
+                raise
+            except ApiError:
+                pass  # of another line, or no Airflow at all
+            api.close()
+        raise ApiError(
+            f"There is no Airflow API at {url.rstrip('/')}: neither /api/v2 nor /api/v1 tells its health.",
+            "give the URL of the API server (Airflow 3) or the web server (Airflow 2), without /api",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -133,11 +181,15 @@ class AirflowApi:
         )
         try:
             params = {"map_index": instance.map_index, "full_content": "true"}
-            response = self._send("GET", self._prefix + path, params=params, headers={"Accept": "application/json"})
+            # v1 gives its JSON as Python shows a list, with escapes; v2 gives no text.
+            accept = "application/json" if self.major >= 3 else "text/plain"
+            response = self._send("GET", self._prefix + path, params=params, headers={"Accept": accept})
         except ApiError as error:
             if error.status == 404:
                 return ""
             raise
+        if self.major < 3:
+            return response.text
         content = self._json(response).get("content", "")
         if isinstance(content, str):
             return content
@@ -148,6 +200,28 @@ class AirflowApi:
                 for detail in entry.get("error_detail") or ():
                     lines.append(f"{detail.get('exc_type')}: {detail.get('exc_value')}")
         return "\n".join(lines)
+
+    def xcom_value(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """An XCom of a task that is not mapped, as the database has it: what was offloaded is a reference (3.1 and on).
+
+        ``None`` when there is none. 2.9 gives every value as Python shows it; what it shows of plain data is read back.
+        """
+        path = (
+            f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances/{quote(task_id)}"
+            f"/xcomEntries/{quote(key, safe='')}"
+        )
+        try:
+            try:
+                value = self._call("GET", path, params={"stringify": "false"}).get("value")
+            except ApiError as error:
+                if error.status != 400:  # 2.9 knows no such parameter
+                    raise
+                value = self._call("GET", path).get("value")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return _plain_data(value) if isinstance(value, str) else value
 
     def set_pool(self, name: str, slots: int, description: str) -> None:
         """Create a pool, or change the slots of the one that is there."""
@@ -195,13 +269,13 @@ class AirflowApi:
             response = self._client.request(
                 method, url, json=None if body is None else dict(body), params=params, headers=headers
             )
-            if response.status_code == 401 and login and self.major >= 3:  # the token expired: once more
+            if response.status_code == 401 and login and self._can_login:  # the token expired: once more
                 self._login()
                 response = self._client.request(
                     method, url, json=None if body is None else dict(body), params=params, headers=headers
                 )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ApiError(
+            raise ApiUnreachable(
                 f"The Airflow API at {self.url} does not answer: {str(error) or type(error).__name__}."
             ) from None
         if response.is_error:
@@ -246,6 +320,17 @@ def _reason(response: httpx.Response) -> str:
     if isinstance(answer, dict):
         answer = answer.get("detail") or answer.get("title") or answer  # v1 gives `"detail": null` at times
     return str(answer)[:300]
+
+
+def _plain_data(text: str) -> Any:
+    """The object that a text shows, as JSON or as Python's own notation; the text itself when it shows none."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return value if isinstance(value, (dict, list)) else text
+    return text
 
 
 def _run(record: Mapping[str, Any]) -> DagRun:

@@ -1,0 +1,1 @@
+"""What a deployment's contexts amount to together: pre-flight, drift."""

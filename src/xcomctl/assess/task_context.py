@@ -1,0 +1,81 @@
+"""A task as one more context of a pre-flight: which way leads to it, and which of the checks are for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from xcomctl.assess import in_task
+from xcomctl.assess.preflight import Ask, UsageError
+from xcomctl.clients.airflow_api import AirflowApi
+from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.deployment.deployments import ApiEntry
+from xcomctl.deployment.reach.interface import Reach
+from xcomctl.errors import UserError
+from xcomctl.model.preflight import CATEGORIES, CatalogueEntry, ContextReport, PreflightOptions
+
+#: What the variables are called that hold the credentials of ``--api URL``.
+PASSWORD_VARIABLE = "XCOMCTL_API_PASSWORD"  # noqa: S105 — a name
+TOKEN_VARIABLE = "XCOMCTL_API_TOKEN"  # noqa: S105
+
+
+def through_api(entry: ApiEntry, options: PreflightOptions, timeout_s: float) -> Ask:
+    """Triggered and read through the REST API, with credentials from the environment."""
+
+    def ask(waiting: Callable[[str], None]) -> ContextReport:
+        waiting(f"the API at {entry.url}")
+        token = _secret(entry.token_env)
+        password = _secret(entry.password_env)
+        if not token and not (entry.username and password):
+            raise UserError(
+                f"there is no login for the API at {entry.url}",
+                f"export {entry.token_env or TOKEN_VARIABLE}, or give the user's name and export "
+                f"{entry.password_env or PASSWORD_VARIABLE}",
+            )
+        with AirflowApi.detect(entry.url, username=entry.username or "", password=password, token=token) as api:
+            return in_task.run_in_task(in_task.RestWay(api), options, timeout_s=timeout_s, progress=waiting)
+
+    return ask
+
+
+def through_context(reach: Reach, options: PreflightOptions, timeout_s: float) -> Ask:
+    """Triggered and read by an agent in a context that has the metadata database."""
+
+    def ask(waiting: Callable[[str], None]) -> ContextReport:
+        waiting(f"the agent in {reach.name}")
+        with AgentSession(reach) as session:
+            return in_task.run_in_task(in_task.AgentWay(session), options, timeout_s=timeout_s, progress=waiting)
+
+    return ask
+
+
+def split(
+    options: PreflightOptions, entries: Sequence[CatalogueEntry]
+) -> tuple[PreflightOptions | None, PreflightOptions]:
+    """What to ask of the contexts that agents reach (``None`` for nothing), and what of the task.
+
+    A name in ``--only`` that can run on one side alone is asked for there alone. Raises :class:`UsageError` when
+    nothing is left for the task.
+    """
+    if not options.only:
+        return options, options
+    alone = {entry.id for entry in entries if entry.asked_by == "--in-task"}
+    nowhere_else = {entry.id for entry in entries if not entry.in_task}
+    outside = tuple(name for name in options.only if name not in alone)
+    inside = tuple(
+        name for name in options.only if name not in nowhere_else and not _all_in(name, entries, nowhere_else)
+    )
+    if not inside:
+        raise UsageError(f"none of {', '.join(options.only)} runs in a task", "leave out --in-task")
+    return (replace(options, only=outside) if outside else None), replace(options, only=inside)
+
+
+def _all_in(name: str, entries: Sequence[CatalogueEntry], ids: set[str]) -> bool:
+    """Whether the name is a category of which every check is among those ids."""
+    category = name.replace("-", " ").replace("_", " ")
+    return category in CATEGORIES and all(entry.id in ids for entry in entries if entry.category == category)
+
+
+def _secret(variable: str | None) -> str:
+    return os.environ.get(variable, "") if variable else ""

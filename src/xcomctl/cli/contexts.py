@@ -1,0 +1,77 @@
+"""The options that say which contexts a command is about, the same for every command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xcomctl.errors import UserError
+
+if TYPE_CHECKING:
+    from xcomctl.deployment.deployments import Deployment
+    from xcomctl.deployment.reach.interface import Reach
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--via``, ``--python``, ``-D`` and ``--config``."""
+    group = parser.add_argument_group("which contexts (default: the Python that runs xcomctl)")
+    group.add_argument(
+        "--via",
+        metavar="'PREFIX'",
+        action="append",
+        default=[],
+        help="a context behind a command, such as 'docker compose exec -T scheduler' (repeatable: one column each)",
+    )
+    group.add_argument(
+        "--python", metavar="PATH", help="the Python that has Airflow: over there with --via, else on this machine"
+    )
+    named = group.add_argument(
+        "-D", "--deployment", metavar="NAME", help="a deployment of xcomctl.toml, all its contexts"
+    )
+    named.completer = _deployments  # type: ignore[attr-defined]
+    group.add_argument("--config", metavar="FILE", type=Path, help="the xcomctl.toml (default: the nearest one)")
+
+
+def deployment(args: argparse.Namespace) -> Deployment | None:
+    """The deployment that the options or the environment name, ``None`` for none. Raises ``DeploymentError``."""
+    from xcomctl.deployment.deployments import NAME_VARIABLE, load
+
+    # The variable stands in for -D alone: who names a context means that one.
+    name = args.deployment or (None if args.via or args.python else os.environ.get(NAME_VARIABLE))
+    return load(name, args.config) if name else None
+
+
+def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
+    """The way into every context that was chosen. Raises :class:`UserError` and leaves for a usage error."""
+    from xcomctl.deployment.reach.command import CommandReach
+    from xcomctl.deployment.reach.local import LocalReach
+
+    if chosen is not None and not args.via and args.python is None:
+        return chosen.reaches()
+    if args.via:
+        found: list[Reach] = []
+        for prefix in args.via:
+            try:
+                found.append(CommandReach.parse(prefix, python=args.python or "python"))
+            except ValueError as error:
+                args.usage_error(f"--via {prefix!r}: {error}")
+        return found
+    return [LocalReach(Path(args.python or sys.executable), label="local")]
+
+
+def no_contexts(chosen: Deployment) -> UserError:
+    """For a deployment that names no context."""
+    return UserError(
+        f"the deployment {chosen.name!r} in {chosen.file} has no contexts",
+        f"[[deployments.{chosen.name}.contexts]] with name and via",
+    )
+
+
+def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
+    from xcomctl.deployment.deployments import names
+
+    return [name for name in names(getattr(parsed_args, "config", None)) if name.startswith(prefix)]
