@@ -100,8 +100,9 @@ fmt: .venv/.stamp-tool ## Format, and fix what ruff can fix
 	@.venv/bin/ruff check --fix
 
 .PHONY: bench
-bench: .venv/.stamp-tool ## Benchmarks: figures only, nothing is asserted
+bench: envs ## Benchmarks: figures only, nothing is asserted
 	@.venv/bin/python benchmarks/startup.py
+	@for line in $(AIRFLOWS); do .venv/bin/python benchmarks/preflight.py --airflow $$line; done
 
 # --- upkeep ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,36 @@
+"""The table of faults names checks and tests that are there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from xcomctl.assess.drift import CHECK_ID
+from xcomctl.checks.catalogue import CHECKS
+
+ROOT = Path(__file__).parents[3]
+ROWS = [
+    line.split("|")[1:-1] for line in (ROOT / "docs" / "failures.md").read_text().splitlines() if line.startswith("| F")
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0].strip() for row in ROWS])
+def test_a_row_names_what_is_there(row: list[str]) -> None:
+    _, _, _, checks, tests = row
+    ids = re.findall(r"`([^`]+)`", checks)
+    assert ids and set(ids) <= {spec.id for spec in CHECKS} | {CHECK_ID}
+    named = re.findall(r"`([^`]+)::([^`]+)`", tests)
+    assert named
+    for file, function in named:
+        tree = ast.parse((ROOT / file).read_text())
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, (file, function)
+
+
+def test_every_fault_of_the_configuration_has_a_row() -> None:
+    """The rows of the project's list that name a fault of configuration."""
+    listed = {number for row in ROWS for number in re.findall(r"F(\d+)", row[0])}
+    wanted = {3, 4, 5, 6, 7, 9, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 33, 35, 36, 38, 39, 41, 48}
+    assert {str(number) for number in wanted} <= listed
