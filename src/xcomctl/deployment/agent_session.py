@@ -36,6 +36,10 @@ from xcomctl.model.redaction import redact
 LAST_LINES = 20
 #: How long an agent may take to end by itself once its input is closed, and again once it was told to terminate.
 CLOSE_GRACE_S = 5.0
+#: The same for an agent that is told to end amid its work: it may have to remove what it wrote into a store first.
+ABANDON_GRACE_S = 12.0
+#: How long it takes at most until :meth:`AgentSession.abandon` is noticed.
+_NOTICE_S = 0.5
 _CHUNK = 1 << 18
 
 Log = Callable[[str], None]
@@ -139,6 +143,7 @@ class AgentSession:
         self._number = 0
         self._stream: ItemStream | None = None
         self._closed = False
+        self._abandoned = False
 
     def __enter__(self) -> Self:
         """Start the agent."""
@@ -148,8 +153,8 @@ class AgentSession:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the agent; amid an exception without waiting long for it."""
-        self.close(grace=CLOSE_GRACE_S if kind is None else 1.0)
+        """End the agent; amid an exception it may take its time to clean up."""
+        self.close(grace=CLOSE_GRACE_S if kind is None else ABANDON_GRACE_S)
 
     @property
     def pid(self) -> int | None:
@@ -205,6 +210,10 @@ class AgentSession:
         self._stream = ItemStream(self, self._number, timeout, on_progress)
         self._pump(0)
         return self._stream
+
+    def abandon(self) -> None:
+        """Have whoever waits for an answer, in another thread, stop waiting: that raises :class:`AgentError` there."""
+        self._abandoned = True
 
     def close(self, grace: float = CLOSE_GRACE_S) -> None:
         """End the agent: close its input, then terminate, then kill what is left of its session."""
@@ -266,6 +275,8 @@ class AgentSession:
     def _await_hello(self) -> None:
         deadline = time.monotonic() + self._start_timeout
         while not self._messages:
+            if self._abandoned:
+                raise AgentError(f"{self.reach.name}: the work there was given up")
             if not self._stdout_open:
                 self._raise_dead_before_hello()
             if time.monotonic() >= deadline:
@@ -274,7 +285,7 @@ class AgentSession:
                     "does the prefix pass standard input on (docker compose exec -T, kubectl exec -i)?",
                     log=self.last_lines,
                 )
-            self._pump(deadline - time.monotonic())
+            self._pump(min(_NOTICE_S, deadline - time.monotonic()))
         hello = self._messages.popleft()
         if hello["kind"] != frames.HELLO or hello.get("protocol") != requests.PROTOCOL:
             raise AgentError(f"{self.reach.name}: what answers there does not speak this xcomctl's protocol")
@@ -338,6 +349,8 @@ class AgentSession:
                     return message
             if self._closed:
                 raise AgentError("the session with the agent is closed")
+            if self._abandoned:
+                raise AgentError(f"{self.reach.name}: the work there was given up")
             if not self._stdout_open:
                 raise self._dead("ended amid the work", self._exit_status())
             now = time.monotonic()
@@ -346,7 +359,7 @@ class AgentSession:
             silent_until = self._last_heard + self._silence_timeout
             if now >= silent_until:
                 raise self._late(f"has said nothing for {self._silence_timeout:g} s")
-            self._pump(min(silent_until, deadline or silent_until) - now)
+            self._pump(min(_NOTICE_S, min(silent_until, deadline or silent_until) - now))
 
     def _late(self, what: str) -> AgentTimeout:
         lines = self.last_lines

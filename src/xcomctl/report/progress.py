@@ -94,7 +94,7 @@ class _Step:
         self._owner.end(self, outcome, why)
 
     def waiting(self, what: str) -> None:
-        what = printable(what).strip().removeprefix("waiting for ").rstrip(" .…")
+        what = printable(redact(what)).strip().removeprefix("waiting for ").rstrip(" .…")
         with self._owner.lock:
             if what != self.wait:
                 self.wait, self.wait_started, self.wait_is_said = what, self._owner.clock(), not what
@@ -102,7 +102,7 @@ class _Step:
 
     def note(self, text: str) -> None:
         with self._owner.lock:
-            self.notes.append(printable(text))
+            self.notes.append(printable(redact(text)))
             self._owner.noted(self)
 
 

@@ -27,6 +27,18 @@ class Clock:
         return self.now
 
 
+@pytest.mark.parametrize("display", [PlainProgress, LiveProgress])
+def test_no_secret_in_what_is_waited_for_or_noted(display: type) -> None:
+    out = io.StringIO()
+    with display(out) as progress, progress.step("api", "The API") as step:
+        step.waiting("the API at https://me:hunter2@airflow.example.com")
+        step.note("answered by postgresql://me:hunter2@db.example.com/airflow")
+        if display is LiveProgress:
+            time.sleep(0.3)  # until it was drawn
+    assert "hunter2" not in out.getvalue()
+    assert "db.example.com" in out.getvalue()
+
+
 def test_plain_lines() -> None:
     out, clock = io.StringIO(), Clock()
     progress = PlainProgress(out, clock, tick_s=0)

@@ -96,7 +96,8 @@ class Airflow:
         self._cli("db", "migrate")
         if self.major < 3:
             names = ["--firstname", "x", "--lastname", "x", "--email", "admin@localhost"]
-            self._cli("users", "create", "-u", _USER, "-p", self.password, "-r", "Admin", *names)
+            # With =: a password may begin with a dash.
+            self._cli("users", "create", "-u", _USER, f"--password={self.password}", "-r", "Admin", *names)
 
     def start(self, waiting: Callable[[str], None]) -> float:
         """Start every service and wait until each has a fresh heartbeat; the seconds that took."""
