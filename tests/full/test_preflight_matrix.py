@@ -44,7 +44,7 @@ def environment_of(version: str, store: str) -> environments.Environment:
     locked = ROOT / ".venvs" / f"airflow-{version}"
     if locked.exists():
         return environments.existing(locked, store=store)
-    return environments.build(version, store=store, waiting=lambda what: None)
+    return environments.build(version, python=None, requirements=None, store=store, waiting=lambda what: None)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support.walk import THRESHOLD as OFFLOADED_FROM
 from tests.support.walk import Walk
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.local import LocalReach
-from xcomctl.model.phases import BASE_XCOM, DEFAULT_BASE_XCOM, OBJECT_STORAGE_BACKEND, Line
+from xcomctl.model.phases import BASE_XCOM, BASE_XCOM_SPELLINGS, DEFAULT_BASE_XCOM, OBJECT_STORAGE_BACKEND, Line
 from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, SETTINGS, THRESHOLD
 from xcomctl.model.verdicts import Check, Status
 
@@ -109,6 +110,25 @@ def test_a_prefix_of_its_own(bare: Context) -> None:
     asked = bare.preflight(expect_path="s3://some_conn@bucket/", planned=True, only=("config_prefix",))
     check = failed(asked, "config_prefix", "has no prefix", "the root of bucket")
     assert check.hint == f"{PATH.env}=s3://some_conn@bucket/xcom"
+
+
+def test_a_compression_that_is_not_deployed(bare: Context) -> None:
+    asked = bare.preflight(expect_compression="gzip", only=("config_compression",))
+    check = failed(asked, "config_compression", "expected gzip, resolved an empty text from ")
+    assert check.hint == f"{COMPRESSION.env}=gzip"
+
+
+def test_a_planned_compression_is_judged_as_the_backend_would(walk: Walk, bare: Context) -> None:
+    """``gz`` is the provider's own example, and every large write raises with it (F23)."""
+    only = ("config_compression", "provider_compression")
+    asked = bare.preflight(expect_path=walk.base_path, expect_compression="gz", planned=True, only=only)
+    for check_id in only:
+        assert failed(asked, check_id, "gz", "suffix").hint == f"{COMPRESSION.env}=gzip"
+    assert "resolved gz from --expect-compression" in asked["provider_compression"].detail
+    asked = bare.preflight(expect_path=walk.base_path, expect_compression="gzip", planned=True, only=only)
+    assert statuses(asked, *only) == {Status.OK}
+    assert asked["config_compression"].detail.startswith("planned: gzip; resolves now: an empty text")
+    assert asked.answer.target["compression"] == "gzip"
 
 
 def test_a_threshold_that_contradicts_the_phase(walk: Walk, bare: Context) -> None:
@@ -293,12 +313,29 @@ def test_a_context_that_offloads_passes_but_for_what_still_runs(walk: Walk) -> N
     failed(asked, "config_running", f"backend there {BASE_XCOM}, here {OBJECT_STORAGE_BACKEND}")
 
 
+def test_the_way_down_is_judged_as_inline_from_a_context_that_offloads(walk: Walk) -> None:
+    only = ("config_phase", "config_prefix", "config_threshold_floor", "provider_backend_class", "metadata_references",
+            "metadata_own_paths")  # fmt: skip
+    with context(walk, offload(walk)) as opened:
+        asked = opened.preflight(phase="inline", planned=True, only=only)
+        deployed = opened.preflight(phase="inline", only=("config_phase",))
+    assert asked["config_phase"].status is Status.OK
+    assert asked["config_phase"].detail.startswith("planned: inline: ")
+    assert asked.answer.target["backend"] == BASE_XCOM
+    assert asked["provider_backend_class"].data["class_path"] in BASE_XCOM_SPELLINGS
+    # Neither prefix nor threshold say anything then; what is stored does, and the walk has left references behind.
+    assert set(asked.checks) == {"config_phase", "provider_backend_class", "metadata_references"}
+    failed(asked, "metadata_references", "references are stored, expected none for inline")
+    check = failed(deployed, "config_phase", "expected inline, and the settings are offload")
+    assert check.hint == f"{BACKEND.env}={BASE_XCOM}"
+
+
 def test_airflow_cfg_that_was_changed_under_a_running_process(walk: Walk) -> None:
     file = Path(walk.env["AIRFLOW_HOME"]) / "airflow.cfg"
     before = file.stat()
     with AgentSession(walk.reach(walk.sandbox.airflow.environment())) as session:
         asked = Context(session).preflight(only=("config_running",))
-        assert asked["config_running"].status is Status.OK, asked["config_running"]
+        first = asked["config_running"]
         os.utime(file, (before.st_atime, time.time() + 3_600))
         try:
             asked = Context(session).preflight(only=("config_running",))
@@ -306,6 +343,15 @@ def test_airflow_cfg_that_was_changed_under_a_running_process(walk: Walk) -> Non
             os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     check = failed(asked, "config_running", "airflow.cfg was changed after", status=Status.WARN)
     assert check.hint.startswith("restart ")
+    assert "started with what a fresh process resolves" in first.detail
+    # Those that give themselves a title: a warning, since what they have is not known. An API server runs no tasks.
+    if walk.line == "3":
+        assert first.status is Status.OK, first
+        assert any("api-server" in each for each in first.data["unreadable"])
+        return
+    assert (first.status, "SPT_NOENV=1" in first.hint) == (Status.WARN, True), first
+    for component in ("scheduler", "triggerer"):
+        assert re.search(rf"{component} \(pid \d+\)[^;]* started with cannot be read", first.detail), first
 
 
 # -- packages that are missing or of another version
@@ -381,6 +427,27 @@ def test_versions_that_are_known_bad(walk: Walk, tmp_path: Path) -> None:
         assert version.hint == "pip install 'apache-airflow-providers-common-io>=1.5.4' 'apache-airflow>=3.0.5,<4'"
     pathlib = failed(asked, "provider_universal_pathlib", "universal-pathlib 0.3.1", "recursion", "F19")
     assert pathlib.hint == "pip install 'universal-pathlib>=0.2.2,<0.3'"
+
+
+def test_a_running_process_that_tells_no_environment(walk: Walk) -> None:
+    """A title that is written over the environment, as Celery's and Airflow's own are: a warning, and never OK."""
+    home = Path(walk.env["AIRFLOW_HOME"])
+    # Forgets what it was started with, as a process does that gives itself a title: nothing is left to read.
+    code = "import sys, sqlalchemy, setproctitle as s; s.setproctitle(sys.argv[1]); print('up', flush=True); sys.stdin.read()"
+    title = "[celeryd: celery@host:MainProcess] -active- (worker)"
+    environment = {**walk.env, "AIRFLOW_HOME": str(home)}
+    process = subprocess.Popen([walk.python, "-c", code, title], env=environment, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)  # fmt: skip
+    try:
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+        with AgentSession(walk.reach(walk.sandbox.airflow.environment())) as session:
+            asked = Context(session).preflight(only=("config_running",))
+    finally:
+        process.communicate()
+    said = f"celery worker (pid {process.pid})"
+    check = failed(asked, "config_running", said, "cannot be read", status=Status.WARN)
+    assert said in check.hint and "SPT_NOENV=1" in check.hint
+    assert [each for each in check.data["unreadable"] if f"pid {process.pid}," in each]
 
 
 def test_no_other_variable_of_a_process_is_told(walk: Walk, bare: Context) -> None:

@@ -6,7 +6,11 @@ Rows are of a DAG that Airflow does not know any more, and gone at the end of th
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +27,7 @@ from xcomctl.model import requests
 from xcomctl.model.phases import Phase
 from xcomctl.model.preflight import PreflightOptions
 from xcomctl.model.references import Owner
+from xcomctl.model.settings import PATH as PATH_SETTING
 from xcomctl.model.settings import THRESHOLD as THRESHOLD_SETTING
 from xcomctl.model.settings import settings_for
 from xcomctl.model.verdicts import Check, Status
@@ -203,6 +208,7 @@ def test_a_database_that_does_not_answer_and_one_that_is_not_airflows(walk: Walk
             found = place.preflight(only=("metadata",))
         assert set(found.checks) == {"metadata_database", "metadata_references"}
         check = found["metadata_database"]
+        assert "no_database" not in check.data
         assert (check.status, told in check.detail, hint in check.hint) == (Status.FAIL, True, True), check
         assert password not in json.dumps(check.to_json())
         assert found["metadata_references"].status is Status.SKIP
@@ -217,6 +223,7 @@ def test_a_context_without_a_database_is_inconclusive_and_none_is_made(walk: Wal
     assert not file.exists()
     assert {check.status for check in found.checks.values()} == {Status.SKIP}
     check = found["metadata_database"]
+    assert check.data == {"no_database": True}
     assert str(file) in check.detail
     assert "--skip metadata" in check.hint
     assert "needs metadata_database" in found["metadata_references"].detail
@@ -271,13 +278,13 @@ def test_references_under_another_path_fail_and_other_urls_are_values(
     assert all(len(each["excerpt"]) <= 60 for each in check.data["examples"])
     assert "4 references (in 1 unfinished run)" in check.detail and OLD_BASE in check.detail
     assert f"{DAG}.{TASK} 'moved'" in check.detail
-    for way in ("keep xcom_objectstorage_path=", "xcomctl rehydrate", "xcomctl retrigger"):
-        assert way in check.hint
+    assert f"keep {PATH_SETTING.env}=" in check.hint and f'{THRESHOLD_SETTING.env}="-1"' in check.hint
+    assert "airflow db clean --tables xcom --clean-before-timestamp" in check.hint and "orphans" in check.hint
 
     # Airflow's own class resolves none of them, wherever they are.
     assert set(under_inline.checks) == {"metadata_database", "metadata_references"}
     check = under_inline["metadata_references"]
-    assert (check.status, check.hint) == (Status.FAIL, "xcomctl rehydrate")
+    assert check.status is Status.FAIL and "stay under dual-read" in check.hint
     assert check.data["count"] == before.data["references"] + 1 + 4
     # With a path that is none there is nothing to compare with; that is for the checks of the configuration to say.
     assert set(astray.checks) == {"metadata_database"}
@@ -371,7 +378,14 @@ def test_pickled_rows_are_counted_and_pickling_fails(
     ):
         check = flipping(plain, walk)[check_id]
     assert (check.status, counts(check)) == (Status.WARN, (2, 1))
-    assert "airflow db clean" in check.hint
+    assert "airflow db clean --tables xcom --clean-before-timestamp" in check.hint
+    # As typed, with a date in the place of the letters, it is a command of this Airflow.
+    typed = check.hint[check.hint.index("airflow db clean") :].partition(" (")[0].replace("YYYY-MM-DD", "2000-01-01")
+    done = subprocess.run(
+        [str(walk.python), "-m", *shlex.split(typed), "--dry-run"],
+        env={**walk.env}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_keys_that_the_backend_refuses_are_recognised_in_what_airflow_stored(
@@ -475,3 +489,72 @@ def test_memory_does_not_grow_with_the_rows_and_a_scan_can_be_left(
         stream.close()
         assert session.request(requests.RESOLVE)["phase"] == "offload"
         assert set(transactions(walk, session)) <= {"idle"}
+
+
+# -- a database that is busy for minutes
+
+
+@pytest.fixture(scope="module")
+def slow(walk: Walk) -> Iterator[str]:
+    """A schema in which the table of XComs takes ten minutes to be read."""
+    name = "takes_its_time"
+    nap = "WITH nap AS MATERIALIZED (SELECT pg_sleep(600)) "
+    sql(
+        walk,
+        f"CREATE SCHEMA {name}; "
+        + "".join(
+            f"CREATE VIEW {name}.{table} AS SELECT * FROM public.{table}; "
+            for table in ("alembic_version", "dag_run", "task_instance")
+        )
+        + f"CREATE VIEW {name}.xcom AS {nap} SELECT x.* FROM public.xcom x WHERE (SELECT count(*) FROM nap) > 0",
+    )
+    yield name
+    sql(walk, f"DROP SCHEMA {name} CASCADE")
+
+
+def naps(walk: Walk) -> int:
+    """How many statements the server is at."""
+    return int(sql(walk, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")[0][0])
+
+
+def no_naps(walk: Walk, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while naps(walk):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.mark.parametrize("end", ["cancelled", "desk has gone", "killed"])
+def test_a_scan_that_nobody_waits_for_ends_in_the_database_too(walk: Walk, slow: str, end: str) -> None:
+    class Left(Exception):
+        pass
+
+    said: list[str] = []
+
+    def leave(message: Mapping[str, Any]) -> None:
+        said.append(message["message"])
+        if message["message"].startswith("scanning") and naps(walk):
+            raise Left
+
+    assert naps(walk) == 0
+    with context(walk, offload(walk, AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA=slow)) as place:
+        session = place.session
+        options = PreflightOptions(only=("metadata_references",)).to_json()
+        stream = session.stream(requests.PREFLIGHT, options, leave, timeout=60)
+        with pytest.raises(Left):
+            list(stream)
+        assert said[-1].endswith("XComs for stored URLs")
+        if end == "cancelled":
+            stream.close()
+            assert session.request(requests.RESOLVE, timeout=5)["phase"] == "offload"
+        elif end == "desk has gone":
+            # An agent that gets to cancel ends by itself, long before it is given up.
+            began = time.monotonic()
+            session.close(grace=15)
+            assert time.monotonic() - began < 10
+        else:
+            os.killpg(session.hello["pid"], signal.SIGKILL)
+        # Nobody cancels for an agent that was killed; the server looks for it every five seconds.
+        assert no_naps(walk, 10 if end == "killed" else 2)

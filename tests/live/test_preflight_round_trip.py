@@ -68,6 +68,18 @@ backend._get_threshold = lambda: {THRESHOLD}
 """
 
 
+#: Loses something of what it reads from the store, and nothing of what is in the database.
+CORRUPTING = """
+from airflow.providers.common.io.xcom import backend
+
+class Corrupting(backend.XComObjectStorageBackend):
+    @staticmethod
+    def deserialize_value(result):
+        found = backend.XComObjectStorageBackend.deserialize_value(result)
+        return found[:-1] if found == [1, 2, 3] and "xcomctl_preflight" in str(result.value) else found
+"""
+
+
 @pytest.fixture(scope="module")
 def flipped(walk: Walk) -> Iterator[Context]:
     """A context that resolves the offload."""
@@ -147,6 +159,26 @@ def test_a_defect_that_stored_values_meet_fails_with_their_number(walk: Walk, fl
     assert f"{defect}: " in after[INLINE].hint
     assert hint in after[INLINE].hint
     assert by_defect(after[INLINE]) == by_defect(before[INLINE])
+
+
+def test_a_planted_difference_in_what_the_store_gives_fails(walk: Walk, tmp_path: Path) -> None:
+    (tmp_path / "corrupting.py").write_text(CORRUPTING)
+    with context(walk, {"PYTHONPATH": str(tmp_path)}) as place:
+        found = place.preflight(
+            functional=True,
+            only=(INLINE, OFFLOAD),
+            expect_backend="corrupting.Corrupting",
+            expect_path=walk.base_path,
+            expect_threshold=THRESHOLD,
+        )
+    small, offloaded = found[INLINE], found[OFFLOAD]
+    assert by_defect(small) == EXPECTED[walk.line, INLINE]
+    assert offloaded.status is Status.FAIL
+    assert by_defect(offloaded) == {**EXPECTED[walk.line, OFFLOAD], (None, ""): {"mapped-list"}}
+    assert (
+        "1 for no known reason: [1, 2, 3] comes back as list [1, 2], from BaseXCom list [1, 2, 3]" in offloaded.detail
+    )
+    assert offloaded.hint.startswith("do not flip: report these values with the versions of Airflow and common-io")
 
 
 def test_a_planted_difference_has_no_name_and_fails_and_a_fixed_threshold_is_inconclusive(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,19 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.object_store import REFUSE, STALL, Gateway, Owner, gateway, owner, reader
+from tests.support.object_store import PASS, REFUSE, STALL, Gateway, Owner, gateway, owner, reader
 from tests.support.preflight import Asked, Context, context, offload
 from tests.support.rows import column_value, gone_dag, xcoms_of
 from tests.support.walk import THRESHOLD, Walk, sql
 from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.model import requests
+from xcomctl.model.preflight import PreflightOptions
 from xcomctl.model.settings import COMPRESSION, PATH
+from xcomctl.model.transitions import Stored, ValueForm
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.rehearsal.sandbox.objectstore import BUCKET as WALKS_BUCKET
 from xcomctl.rehearsal.sandbox.objectstore import CONNECTION_ID as WALKS_CONNECTION
+from xcomctl.roundtrip.folder import PREFIX
 
 BUCKET = f"xcomctl-preflight-{uuid.uuid4().hex[:8]}"
 CONN = "preflight_store"
@@ -81,10 +86,8 @@ def front(s3: Owner) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def own(
-    walk: Walk, s3: Owner, front: Gateway, said: Said, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Context]:
-    """The first context. Its tasks, on 3.x, would first ask a file that has the walk's connection, too."""
+def variables(walk: Walk, s3: Owner, front: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The first context's. Its tasks, on 3.x, would first ask a file that has the walk's connection, too."""
     keys = {"conn_type": "aws", "login": s3.connection["login"], "password": s3.connection["password"]}
     there = {"endpoint_url": front.endpoint, "region_name": "us-east-1"}
     connections: dict[str, dict[str, Any]] = {
@@ -105,7 +108,13 @@ def own(
     file.write_text(json.dumps({WALKS_CONNECTION: {"conn_type": "aws"}}))
     variables["AIRFLOW__WORKERS__SECRETS_BACKEND"] = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
     variables["AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS"] = json.dumps({"connections_file_path": str(file)})
-    with AgentSession(walk.reach({**walk.env, **variables}), log=said.lines.append) as session:
+    return {**walk.env, **variables}
+
+
+@pytest.fixture(scope="module")
+def own(walk: Walk, variables: Mapping[str, str], said: Said) -> Iterator[Context]:
+    """The first context."""
+    with AgentSession(walk.reach(variables), log=said.lines.append) as session:
         yield Context(session)
 
 
@@ -140,7 +149,7 @@ def test_a_connection_in_the_metadata_database_alone_resolves(walk: Walk, walks:
         assert as_task.data["found_in"] == "the metadata database"
     else:
         assert as_task.data["found_in"] == "the Execution API"
-        assert "connection_in_task was not asked for (--in-task)" in as_task.detail
+    assert as_task.detail.endswith("connection_in_task was not asked here (--in-task asks a task)")
     assert "connection_in_task" not in walks.checks
 
 
@@ -175,13 +184,14 @@ def test_a_connection_that_is_not_there(own: Context, said: Said) -> None:
     assert statuses(asked, *rest) == ["skip"] * len(rest)
     assert {asked[each].data["needs"] for each in rest} == {"connection_resolves"}
 
-    task = said.remember(own.preflight(in_task=True, expect_path=path, only=("connection_in_task",)))
-    assert task["connection_in_task"].status is Status.FAIL
-    assert "does not resolve for this task" in task["connection_in_task"].detail
-    assert task["connection_in_task"].hint == check.hint
+    # A server component that is asked with a task's options: what it says is a task's, where it looks is its own.
+    as_a_task = said.remember(own.preflight(in_task=True, expect_path=path, only=("connection_in_task",)))
+    assert as_a_task["connection_in_task"].status is Status.FAIL
+    assert "does not resolve for this task" in as_a_task["connection_in_task"].detail
+    assert as_a_task["connection_in_task"].hint == check.hint
 
 
-def test_what_resolves_in_a_task_says_where_from(own: Context, said: Said) -> None:
+def test_what_resolves_says_where_from_with_a_task_s_options_too(own: Context, said: Said) -> None:
     asked = said.remember(own.preflight(in_task=True, only=("connection",)))
     assert "connection_as_task" not in asked.checks
     assert asked["connection_in_task"].status is Status.OK
@@ -215,6 +225,19 @@ def test_paths_that_name_no_connection(own: Context, said: Said, path: str, stat
 
 
 # -- the bucket
+
+
+def test_without_a_path_what_was_asked_for_is_skipped_and_not_left_out(walk: Walk) -> None:
+    with context(walk) as inline:
+        asked = inline.preflight(functional=True, connection_id=WALKS_CONNECTION)
+        unasked = inline.preflight(only=("connection", "store", "round-trip", "config_class"))
+    skipped = {each for each in asked.checks if asked[each].category in ("connection", "store", "round trip")}
+    assert skipped == {"connection_id", "store_bucket"}
+    for each in sorted(skipped):
+        assert asked[each].status is Status.SKIP
+        assert asked[each].detail.startswith("there is no base path to look at: ")
+        assert asked[each].hint == f"--expect-path s3://{WALKS_CONNECTION}@BUCKET/xcom"
+    assert set(unasked.checks) == {"config_class"}
 
 
 def test_a_bucket_that_is_not_there_is_not_made(own: Context, s3: Owner, said: Said) -> None:
@@ -302,7 +325,7 @@ def test_each_permission_is_reported_by_itself(
     own: Context, s3: Owner, said: Said, action: str, refused: list[str]
 ) -> None:
     with s3.denied(BUCKET, action):
-        asked = said.remember(own.preflight(functional=True, only=("store",)))
+        asked = said.remember(own.preflight(functional=True, only=("store", "round_trip_offload")))
     assert [each for each in STEPS if asked[each].status is Status.FAIL] == refused
     assert [each for each in STEPS if asked[each].status is not Status.OK] == refused
     assert asked["store_bucket"].status is Status.OK
@@ -311,6 +334,8 @@ def test_each_permission_is_reported_by_itself(
         place = BUCKET if action == "s3:ListBucket" else f"{BUCKET}/xcom/*"
         assert asked[each].hint == f"grant {action} on arn:aws:s3:::{place}"
     assert asked["store_offload"].status is Status.SKIP
+    assert asked["round_trip_offload"].status is Status.SKIP
+    assert asked["round_trip_offload"].data["needs"] in refused
     # Under s3:DeleteObject, too: SeaweedFS does not look at the policy where several objects are deleted in one request.
     assert s3.keys(BUCKET) == []
 
@@ -366,6 +391,65 @@ def test_a_purge_that_is_refused_names_what_stays(own: Context, front: Gateway, 
     s3("delete_object", Bucket=BUCKET, Key=key)
 
 
+def test_a_backend_whose_store_stops_to_answer_leaves_nothing(
+    own: Context, front: Gateway, s3: Owner, said: Said
+) -> None:
+    with front.ruled(STALL, "GET", "/xcomctl_preflight/"):
+        asked = said.remember(own.preflight(functional=True, only=("store_offload",), timeout_s=SHORT))
+    check = asked["store_offload"]
+    assert (check.status, check.data) == (Status.FAIL, {"timed_out": True, "left_behind": None})
+    assert f"what lay below s3://{CONN}@{BUCKET}/xcom/xcomctl_preflight/canary-" in check.detail
+    assert s3.keys(BUCKET) == []
+
+
+def test_a_round_trip_that_hangs_leaves_the_process_its_own_threshold(
+    walk: Walk, variables: Mapping[str, str], front: Gateway, s3: Owner, said: Said
+) -> None:
+    with AgentSession(walk.reach(variables), log=said.lines.append) as session, front.ruled(STALL, "GET", f"/{PREFIX}"):
+        asked = said.remember(
+            Context(session).preflight(functional=True, only=("round_trip_offload",), timeout_s=SHORT)
+        )
+        check = asked["round_trip_offload"]
+        assert not asked.answer.overridden, "this very process answered"
+        assert (check.status, check.data) == (Status.FAIL, {"timed_out": True})
+        small = session.request(requests.ROUNDTRIP_WRITE, {"values": [ValueForm.SMALL.value], "threshold": THRESHOLD})
+    assert [each["kind"] for each in small["written"]] == [Stored.VALUE.value]
+    left = s3.keys(BUCKET)
+    assert all(f"xcom/{PREFIX}" in key for key in left)
+    assert "objects may be left below" in check.detail
+    for key in left:
+        s3("delete_object", Bucket=BUCKET, Key=key)
+
+
+def test_a_round_trip_that_is_stopped_removes_what_it_wrote(
+    walk: Walk, variables: Mapping[str, str], front: Gateway, s3: Owner, said: Said
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def slowly(line: str) -> str:
+        time.sleep(0.3)
+        return PASS
+
+    def stop(progress: Mapping[str, Any]) -> None:
+        if str(progress.get("message")).startswith("offloaded values"):
+            front.rule = slowly
+            time.sleep(2)
+            raise Enough
+
+    options = PreflightOptions(functional=True, only=("round_trip_offload",), expect_threshold=THRESHOLD + 1)
+    try:
+        with AgentSession(walk.reach(variables), log=said.lines.append) as session:
+            with pytest.raises(Enough):
+                session.stream(requests.PREFLIGHT, options.to_json(), stop).result()
+            begun = s3.keys(BUCKET)
+            session.close(grace=20)  # the end of its input is all that the far side of a lost connection sees
+    finally:
+        front.rule = lambda line: PASS
+    assert [key for key in begun if f"xcom/{PREFIX}" in key], "it was in the middle of it"
+    assert s3.keys(BUCKET) == []
+
+
 def test_a_codec_that_is_none_fails_in_the_backend(walks: Asked, s3: Owner) -> None:
     assert statuses(walks, "store_bucket", *STEPS) == ["ok"] * 6
     check = walks["store_offload"]
@@ -415,7 +499,7 @@ def lifecycle(own: Context, said: Said, check_id: str = "store_lifecycle") -> Ch
 def test_without_a_rule_the_line_that_sets_one_is_shown(healthy: Asked, s3: Owner) -> None:
     check = healthy["store_lifecycle"]
     assert check.status is Status.WARN
-    line = shlex.split(check.hint.partition(", with more days")[0])
+    line = shlex.split(check.hint.partition("XComs are kept: ")[2])
     assert line[:4] == ["aws", "s3api", "put-bucket-lifecycle-configuration", "--bucket"]
     # What the line says is what the store takes.
     rules = json.loads(line[line.index("--lifecycle-configuration") + 1])
@@ -462,7 +546,11 @@ def test_versions_that_deletes_leave_behind(own: Context, s3: Owner, said: Said,
     enabled, suspended = {"Status": "Enabled"}, {"Status": "Suspended"}
     assert s3("put_bucket_versioning", Bucket=BUCKET, VersioningConfiguration=enabled) == {}
     try:
-        kept = lifecycle(own, said, "store_versioning")
+        asked = said.remember(own.preflight(functional=True, only=("store", "round-trip")))
+        kept = asked["store_versioning"]
+        left = s3("list_object_versions", Bucket=BUCKET)
+        with s3.denied(BUCKET, "s3:ListBucketVersions"):
+            unseen = said.remember(own.preflight(functional=True, only=("store",)))["store_versioning"]
         with s3.lifecycle(
             BUCKET, Filter={"Prefix": ""}, Expiration={"Days": 90}, NoncurrentVersionExpiration={"NoncurrentDays": 7}
         ):
@@ -471,6 +559,10 @@ def test_versions_that_deletes_leave_behind(own: Context, s3: Owner, said: Said,
         assert s3("put_bucket_versioning", Bucket=BUCKET, VersioningConfiguration=suspended) == {}
     assert kept.status is Status.WARN
     assert "NoncurrentVersionExpiration" in kept.hint
+    assert "this pre-flight's own" not in kept.detail
+    assert statuses(asked, "store_offload", "round_trip_offload") == ["ok", "warn"]
+    assert (left.get("Versions"), left.get("DeleteMarkers")) == (None, None)
+    assert "Those of this pre-flight's own objects stay, too: " in unseen.detail
     assert (expired.status, expired.data["noncurrent_days"]) == (Status.OK, 7)
 
 

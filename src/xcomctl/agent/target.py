@@ -21,16 +21,19 @@ from typing import Any, Callable, Optional
 
 import xcomctl
 from xcomctl.agent import registry
-from xcomctl.agent.context import RequestContext
+from xcomctl.agent.context import RequestContext, Stopped
 from xcomctl.agent.failures import as_request_error
+from xcomctl.airflow_compat import xcom_class
 from xcomctl.checks.interface import TimedOut, Unusable
 from xcomctl.checks.runner import within
 from xcomctl.model import frames, requests
 
 #: Seconds that a child may take to import Airflow, on top of what a check may take.
 IMPORT_S = 120.0
-#: Seconds that a child has to end by itself.
+#: Seconds that a child has to end by itself, and what it has while it is at work: it goes on to its next safe point and
+#: removes what it wrote. Less than what an agent may take itself, or nobody would be left to wait for it.
 _GRACE_S = 2.0
+_GRACE_AT_WORK_S = 15.0
 
 _PROGRAM = (
     "import os,sys;sys.path[:]=[p for p in sys.path if p];sys.path.insert(0,sys.argv[1]);"
@@ -39,16 +42,43 @@ _PROGRAM = (
 )
 
 
-def here(name: str, params: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
-    """The answer of this very process. See :data:`xcomctl.checks.interface.UnderTarget`."""
+class _Stop(threading.Event):
+    """Set by whoever sets it, and once the safe point of the request around this one says that it should end."""
+
+    def __init__(self, safe_point: Callable[[], None]) -> None:
+        super().__init__()
+        self._safe_point = safe_point
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        if not super().is_set():
+            try:
+                self._safe_point()
+            except Stopped:
+                self.set()
+        return super().is_set()
+
+
+def here(
+    name: str, params: Mapping[str, Any], timeout_s: float, safe_point: Callable[[], None] = lambda: None
+) -> Mapping[str, Any]:
+    """The answer of this very process. See :data:`xcomctl.checks.interface.UnderTarget`.
+
+    ``safe_point`` is the one of the request for which this is asked: what runs here ends where that should end.
+    """
+    stop = _Stop(safe_point)
 
     def work() -> Mapping[str, Any]:
-        context = RequestContext(0, params, lambda frame: None, threading.Event())
+        context = RequestContext(0, params, lambda frame: None, stop)
         answer: Mapping[str, Any] = registry.handler(name)(context).to_json()
         return answer
 
     try:
         found: Mapping[str, Any] = within(timeout_s, work)
+    except TimedOut:
+        stop.set()  # whenever the thread comes back, it removes what it wrote and ends
+        xcom_class.end_trial()
+        raise
     except Exception as error:
         known = as_request_error(error)
         if known is None:
@@ -70,6 +100,7 @@ class Child:
         self._decoder = frames.FrameDecoder()
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._number = 0
+        self._at_work = False
         self._resolution: Optional[Mapping[str, Any]] = None
         self._failure: Optional[Unusable] = None
         self._process = subprocess.Popen(
@@ -98,14 +129,17 @@ class Child:
         return self._receive(self._send(name, params), timeout_s)
 
     def close(self) -> None:
-        """End it."""
+        """End it. One that is asked for something meanwhile may finish what it has to put away."""
         process = self._process
         with contextlib.suppress(OSError):
             if process.stdin is not None:
                 process.stdin.close()
+        # One that was never asked for anything may be in the middle of its import, and has nothing to lose.
+        grace = 0.0
+        if self._failure is None and self._resolution is not None:
+            grace = _GRACE_AT_WORK_S if self._at_work else _GRACE_S
         try:
-            # One that was never asked for anything may be in the middle of its import, and has nothing to lose.
-            process.wait(_GRACE_S if self._failure is None and self._resolution is not None else 0)
+            process.wait(grace)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -126,15 +160,16 @@ class Child:
 
     def _receive(self, number: int, timeout_s: float) -> Mapping[str, Any]:
         deadline = time.monotonic() + timeout_s
+        self._at_work = True
         while True:
             message = self._next(deadline)
-            if message.get("id") != number:
+            if message.get("id") != number or message["kind"] not in (frames.ERROR, frames.ANSWER):
                 continue
+            self._at_work = False
             if message["kind"] == frames.ERROR:
                 raise Unusable(str(message.get("message")), str(message.get("hint", "")))
-            if message["kind"] == frames.ANSWER:
-                answer: Mapping[str, Any] = message["answer"]
-                return answer
+            answer: Mapping[str, Any] = message["answer"]
+            return answer
 
     def _next(self, deadline: float) -> dict[str, Any]:
         assert self._process.stdout is not None

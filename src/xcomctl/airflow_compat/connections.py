@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -64,21 +65,33 @@ def require_connection(conn_id: Optional[str]) -> Any:
     """Airflow's connection of that id. Raises :class:`AirflowUnusable` unless it resolves here. ``None`` needs none."""
     if conn_id is None:
         return None
-    if loading.line() is Line.AF2:
-        hook = loading.module("airflow.hooks.base").BaseHook
-    else:
-        hook = loading.module("airflow.sdk.bases.hook").BaseHook
     # Without the backend class Airflow's models do not import, and without those no connection is found in the metadata
     # database (one from the environment is). Its error is the one to report, and 2.x tells it only the first time (F18).
     xcom_class.class_path()
     try:
-        return hook.get_connection(conn_id)
+        return _hook().get_connection(conn_id)
     except Exception as error:
         xcom_class.resolved_class()
         raise AirflowUnusable(
             f"the connection {conn_id!r} of the path does not resolve in this context: {type(error).__name__}: {error}",
             f"airflow connections get {conn_id}",
         ) from error
+
+
+def _hook() -> Any:
+    """Airflow's ``BaseHook``. 3.0 has it where 2.x has it, later ones in the Task SDK."""
+    found = _hooks_of_sdk() if loading.line() is Line.AF3 else None
+    return (found or loading.module("airflow.hooks.base")).BaseHook
+
+
+def _hooks_of_sdk() -> Optional[Any]:
+    """The Task SDK's module of ``BaseHook``, ``None`` on 3.0."""
+    try:
+        return loading.module("airflow.sdk.bases.hook")
+    except ModuleNotFoundError as error:
+        if error.name != "airflow.sdk.bases.hook":
+            raise
+        return None
 
 
 def lookup(conn_id: str) -> Lookup:
@@ -105,10 +118,10 @@ def _search(conn_id: str, backends: Iterable[Any]) -> Lookup:
 
 
 def _backends() -> list[Any]:
-    if loading.line() is Line.AF3:
-        supervisor = loading.module("airflow.sdk.execution_time.supervisor")
-        if hasattr(supervisor, "ensure_secrets_backend_loaded"):
-            return list(supervisor.ensure_secrets_backend_loaded())
+    # 3.0's function of the supervisor gives a worker's backends wherever it is called; later ones look where they are.
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    if loading.line() is Line.AF3 and (hasattr(runner, "SUPERVISOR_COMMS") or _hooks_of_sdk() is not None):
+        return list(loading.module("airflow.sdk.execution_time.supervisor").ensure_secrets_backend_loaded())
     return list(loading.module("airflow.configuration").ensure_secrets_loaded())
 
 

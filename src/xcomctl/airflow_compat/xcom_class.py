@@ -6,8 +6,9 @@ import collections
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from xcomctl.airflow_compat import loading
 from xcomctl.airflow_compat.errors import AirflowUnusable
@@ -81,13 +82,20 @@ class ThresholdFixed(AirflowUnusable):
     """The backend of this provider's version cannot be given another threshold in a running process."""
 
 
+_lock = threading.Lock()
+#: Gives the backend its own threshold back, while it has another one.
+_restore: Optional[Callable[[], None]] = None
+
+
 @contextlib.contextmanager
-def threshold_of(threshold: int) -> Iterator[None]:
+def threshold_of(threshold: int, safe_point: Callable[[], None] = lambda: None) -> Iterator[None]:
     """The provider's backend with another threshold in this process, and with its own again afterwards.
 
     It reads the setting once in a process, so the variable is set and what it remembers forgotten. Raises
-    :class:`ThresholdFixed` unless the backend's own function then gives the number.
+    :class:`ThresholdFixed` unless the backend's own function then gives the number. ``safe_point`` raises where the
+    trial is not wanted any more; after :func:`end_trial` it has to, or a thread that nobody waits for would begin one.
     """
+    global _restore
     resolved_class()  # first, or importing the backend fails on a circle (F17)
     read = getattr(loading.module(_BACKEND_MODULE), "_get_threshold", None)
     if not hasattr(read, "cache_clear"):
@@ -95,21 +103,45 @@ def threshold_of(threshold: int) -> Iterator[None]:
         raise ThresholdFixed(f"common-io {version} keeps its threshold where it cannot be set for a trial")
     assert read is not None
     before = os.environ.get(THRESHOLD.env)
-    os.environ[THRESHOLD.env] = format_threshold(threshold)
-    try:
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(THRESHOLD.env, None)
+        else:
+            os.environ[THRESHOLD.env] = before
         read.cache_clear()
-        found = read()
+
+    try:
+        with _lock:
+            safe_point()
+            _restore = restore
+            os.environ[THRESHOLD.env] = format_threshold(threshold)
+            read.cache_clear()
+            found = read()
         if found != threshold:
             raise ThresholdFixed(
                 f"with {THRESHOLD.env}={threshold} the backend goes on with {found}: the variable has no effect here"
             )
         yield
     finally:
-        if before is None:
-            del os.environ[THRESHOLD.env]
-        else:
-            os.environ[THRESHOLD.env] = before
-        read.cache_clear()
+        _end(restore)
+
+
+def end_trial() -> None:
+    """Give the backend its own threshold back although a thread is still in :func:`threshold_of`, and may hang there.
+
+    In a task the process goes on to push the task's own answer.
+    """
+    _end(_restore)
+
+
+def _end(restore: Optional[Callable[[], None]]) -> None:
+    """End that trial, unless it was ended before and another one may have begun."""
+    global _restore
+    with _lock:
+        if restore is not None and _restore is restore:
+            _restore = None
+            restore()
 
 
 def purge(stored: str) -> None:

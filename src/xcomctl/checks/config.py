@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from typing import Optional
 from urllib.parse import urlsplit
 
 from xcomctl.airflow_compat import configuration, xcom_class
-from xcomctl.checks import processes
+from xcomctl.checks import near_misses, running
 from xcomctl.checks.interface import CheckSpec, Finding, Subject, fail, ok, skip, warn
+from xcomctl.checks.running import said_of_running
+from xcomctl.checks.setting_words import line_for, text_of, words
 from xcomctl.model.phases import (
     BASE_XCOM,
     BASE_XCOM_SPELLINGS,
@@ -20,35 +20,26 @@ from xcomctl.model.phases import (
     phase_of,
 )
 from xcomctl.model.preflight import CONFIG
+from xcomctl.model.schemes import store_scheme
 from xcomctl.model.settings import (
     BACKEND,
     COMPRESSION,
     PATH,
     RUNBOOK_THRESHOLD,
-    SETTINGS,
+    SUFFIX_NOT_CODEC,
     THRESHOLD,
     THRESHOLD_FLOOR,
-    NearMiss,
     Setting,
     Settings,
     SettingsError,
     format_threshold,
-    near_miss_in_file,
-    near_misses,
     parse_threshold,
     same_value,
     settings_for,
 )
 
-#: A process reads ``airflow.cfg`` in its first seconds, and the first one of all writes it itself.
-_READS_FILE_WITHIN_S = 60.0
-#: Schemes that lead into the same store.
-_SAME_STORE = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "local": "file"}
-
-
-def line_for(setting: Setting, value: str) -> str:
-    """The line that sets a setting: the threshold in quotes, or Helm makes ``1.6e+06`` of it (F35)."""
-    return f'{setting.env}="{value}"' if setting == THRESHOLD else f"{setting.env}={value}"
+_EXAMPLE = "s3://CONNECTION@BUCKET/xcom"
+_EXAMPLE_PATH = line_for(PATH, _EXAMPLE)
 
 
 def _class(subject: Subject) -> Finding:
@@ -78,34 +69,44 @@ def _class(subject: Subject) -> Finding:
 
 def _backend(subject: Subject) -> Finding:
     expected = subject.options.expect_backend
-    problem = None if expected is None or "." in expected else f"{expected!r} is no path of a class"
+    problem = None
+    if expected is not None and "." not in expected:
+        problem = SettingsError(f"{expected!r} is no path of a class", line_for(BACKEND, OBJECT_STORAGE_BACKEND))
     return _setting(subject, BACKEND, expected, problem)
 
 
 def _path(subject: Subject) -> Finding:
     expected = subject.options.expect_path
-    return _setting(subject, PATH, expected, None if expected is None else path_problem(expected))
+    problem = None if expected is None else path_problem(expected)
+    return _setting(subject, PATH, expected, None if problem is None else SettingsError(problem, _EXAMPLE_PATH))
 
 
 def _threshold(subject: Subject) -> Finding:
     expected = subject.options.expect_threshold
-    return _setting(subject, THRESHOLD, None if expected is None else format_threshold(expected), None)
+    return _setting(subject, THRESHOLD, None if expected is None else format_threshold(expected))
 
 
 def _compression(subject: Subject) -> Finding:
-    return _setting(subject, COMPRESSION, None, None)
+    expected = subject.options.expect_compression
+    codec = SUFFIX_NOT_CODEC.get(expected or "")
+    problem = None
+    if codec is not None:
+        problem = SettingsError("it is a file suffix, not a codec", line_for(COMPRESSION, codec))
+    return _setting(subject, COMPRESSION, expected, problem)
 
 
-def _setting(subject: Subject, setting: Setting, expected: Optional[str], problem: Optional[str]) -> Finding:
+def _setting(
+    subject: Subject, setting: Setting, expected: Optional[str], problem: Optional[SettingsError] = None
+) -> Finding:
     """Expected beside resolved. ``problem`` is what is wrong with the expectation itself."""
     found = subject.settings[setting.name]
-    text = _text(subject, setting)
-    now = _words(text, found.source)
+    text = text_of(subject, setting)
+    now = words(text, found.source)
     data = {"resolved": text, "source": found.source, "expected": expected}
     if expected is not None and subject.options.planned:
         if problem is not None:
-            return fail(f"{expected!r} is planned: {problem}", _example(setting), **data)
-        return ok(f"planned: {_words(expected, None)}; resolves now: {now}", **data)
+            return fail(f"{expected!r} is planned: {problem.message}", problem.hint, **data)
+        return ok(f"planned: {words(expected)}; resolves now: {now}", **data)
     if found.error is not None:
         wanted = "" if expected is None else f"expected {expected}; "
         return fail(
@@ -115,11 +116,11 @@ def _setting(subject: Subject, setting: Setting, expected: Optional[str], proble
         )
     if expected is None:
         return ok(now, **data)
-    elsewhere = "".join(_said_of_running(subject, setting, expected))
+    elsewhere = said_of_running(subject, setting, expected)
     if same_value(setting, text, expected, subject.line):
         return ok(now + elsewhere, **data)
     return fail(
-        f"expected {_words(expected, None)}, resolved {now}{elsewhere}",
+        f"expected {words(expected)}, resolved {now}{elsewhere}",
         line_for(setting, expected) + _missed(setting),
         **data,
     )
@@ -127,21 +128,8 @@ def _setting(subject: Subject, setting: Setting, expected: Optional[str], proble
 
 def _missed(setting: Setting) -> str:
     """That a name which was meant to be this setting's is there: the reason of most first cut-overs that fail (F13)."""
-    names = [miss.name for miss in _misses() if miss.meant == setting.env]
+    names = [miss.name for miss in near_misses.found_here() if miss.meant == setting.env]
     return f" (Airflow does not read {', '.join(names)}, which is there)" if names else ""
-
-
-def _text(subject: Subject, setting: Setting) -> Optional[str]:
-    """The setting's text as it is written, before anything reads a number in it."""
-    if setting == THRESHOLD:
-        return configuration.threshold_text()
-    value = subject.settings[setting.name].value
-    return None if value is None else str(value)
-
-
-def _words(text: Optional[str], source: Optional[str]) -> str:
-    shown = "nothing" if text is None else text or "an empty text"
-    return f"{shown} from {source}" if source else shown
 
 
 def _readable(text: Optional[str]) -> str:
@@ -150,10 +138,6 @@ def _readable(text: Optional[str]) -> str:
         return format_threshold(parse_threshold(text, Line.AF3))
     except SettingsError:
         return format_threshold(RUNBOOK_THRESHOLD)
-
-
-def _example(setting: Setting) -> str:
-    return line_for(setting, {BACKEND: OBJECT_STORAGE_BACKEND, PATH: "s3://CONNECTION@BUCKET/xcom"}[setting])
 
 
 # -- what they amount to
@@ -192,14 +176,14 @@ def _repair(subject: Subject) -> str:
     """The line that makes a phase of ``misconfigured``."""
     settings = subject.target if subject.options.planned else subject.resolved
     if path_problem(settings.path) is not None:
-        return f"{_example(PATH)}, or {line_for(BACKEND, BASE_XCOM)} for inline"
+        return f"{_EXAMPLE_PATH}, or {line_for(BACKEND, BASE_XCOM)} for inline"
     return line_for(THRESHOLD, _readable(settings.threshold_raw))
 
 
 def _lines_for(subject: Subject, phase: Phase, given: Settings) -> str:
     """The lines that make this phase of what is given."""
     target = subject.target
-    path = target.path if path_problem(target.path) is None else "s3://CONNECTION@BUCKET/xcom"
+    path = target.path if path_problem(target.path) is None else _EXAMPLE
     threshold = target.threshold if target.threshold is not None and target.threshold >= 0 else RUNBOOK_THRESHOLD
     lines = settings_for(phase, path, threshold)
     has = {BACKEND: given.backend, PATH: given.path, THRESHOLD: given.threshold_raw}
@@ -218,7 +202,7 @@ def _prefix(subject: Subject) -> Finding:
     path = subject.target.path
     problem = path_problem(path)
     if problem is not None or path is None:
-        return fail(problem or "", _example(PATH))
+        return fail(problem or "", _EXAMPLE_PATH)
     _, place, prefix = _located(path)
     if not prefix:
         return fail(
@@ -247,7 +231,7 @@ def overlap(one: str, other: str) -> bool:
 def _located(path: str) -> tuple[str, str, tuple[str, ...]]:
     """Scheme, bucket, and the names of the folders; whoever speaks to it, it is the same place."""
     parts = urlsplit(path)
-    scheme = _SAME_STORE.get(parts.scheme, parts.scheme)
+    scheme = store_scheme(parts.scheme)
     host = parts.netloc.rpartition("@")[2]
     return scheme, host, tuple(name for name in parts.path.split("/") if name)
 
@@ -286,110 +270,12 @@ def _threshold_number(subject: Subject) -> Finding:
     if options.planned and options.expect_threshold is not None:
         text, source = format_threshold(options.expect_threshold), None
     try:
-        return ok(f"{parse_threshold(text, Line.AF2)}, written {_words(text, source)}")
+        return ok(f"{parse_threshold(text, Line.AF2)}, written {words(text, source)}")
     except SettingsError as error:
         also = ""
         if subject.line is Line.AF3:
             also = "; Airflow 3 may, and with the same values file every push on Airflow 2 fails"
-        return fail(f"{_words(text, source)}; {error.message}{also}", line_for(THRESHOLD, _readable(text)))
-
-
-# -- names that Airflow does not read, and processes that were started with others
-
-
-def _misses() -> list[NearMiss]:
-    in_file = (near_miss_in_file(section, key) for section, key in configuration.options_in_file())
-    return [*near_misses(sorted(os.environ)), *(miss for miss in in_file if miss is not None)]
-
-
-def _near_misses(subject: Subject) -> Finding:
-    misses = _misses()
-    if not misses:
-        return ok("no name looks like one of the settings and is none")
-    said = "; ".join(f"{miss.name} is not read ({miss.reason})" for miss in misses)
-    hint = "; ".join(
-        f"remove {miss.name}, {miss.meant} is set" if miss.meant in os.environ else f"{miss.name} → {_spelled(miss)}"
-        for miss in misses
-    )
-    data = {"names": [miss.name for miss in misses], "meant": [miss.meant for miss in misses]}
-    if all(miss.meant in os.environ for miss in misses):
-        return warn(said, hint, **data)
-    return fail(said, hint, **data)
-
-
-def _spelled(miss: NearMiss) -> str:
-    """The correct spelling, in the place where the other one stands."""
-    meant = next(setting for setting in SETTINGS if setting.env == miss.meant)
-    return f"[{meant.section}] {meant.key}" if miss.name.startswith("[") else meant.env
-
-
-def _said_of_running(subject: Subject, setting: Setting, expected: str) -> Iterator[str]:
-    """What a running process has where it and a fresh one do not agree about an expectation."""
-    if subject.options.in_task:
-        return
-    here = same_value(setting, _text(subject, setting), expected, subject.line)
-    beneath = configuration.without_variables()
-    for process in processes.running(configuration.home()):
-        for each, there in processes.texts(process, beneath):
-            if each == setting and same_value(setting, there, expected, subject.line) is not here:
-                yield f"; the running {process.describe()} {'still ' if here else ''}has {_words(there, None)}"
-
-
-def _running(subject: Subject) -> Optional[Finding]:
-    found = processes.running(configuration.home())
-    readable = [process for process in found if process.settings is not None]
-    unreadable = [process.describe() for process in found if process.settings is None]
-    if not readable:
-        if not unreadable or "config_running" not in subject.options.only:
-            return None
-        return skip(
-            f"the environment of {', '.join(unreadable)} cannot be read: another user's, or written over by a title",
-            "start Airflow with SPT_NOENV=1, which leaves its environment readable",
-        )
-    beneath = configuration.without_variables()
-    changed = _modified()
-    differing: dict[str, list[processes.AirflowProcess]] = {}
-    stale = []
-    for process in readable:
-        since = changed is not None and changed > process.started + _READS_FILE_WITHIN_S
-        differences = ", ".join(
-            f"{setting.name} there {_words(there, None)}, here {_words(_text(subject, setting), None)}"
-            for setting, there in processes.texts(process, beneath)
-            if not same_value(setting, there, _text(subject, setting), subject.line)
-        )
-        if differences:
-            differences += "; airflow.cfg was changed since" if since else ""
-            differing.setdefault(differences, []).append(process)
-        elif since and any(setting.env not in (process.settings or {}) for setting in SETTINGS):
-            stale.append(process)
-    data = {
-        "processes": [{"pid": each.pid, "component": each.component, "started": each.started} for each in readable],
-        "unreadable": unreadable,
-    }
-    if differing:
-        said = "; ".join(
-            f"{', '.join(each.describe() for each in group)}: {differences}" for differences, group in differing.items()
-        )
-        old = _named([each for group in differing.values() for each in group])
-        return fail(said, f"restart {old}, to start with what resolves here", **data)
-    if stale:
-        return warn(
-            f"airflow.cfg was changed after {_named(stale)} started, which may have other values than a fresh process",
-            f"restart {_named(stale)}",
-            **data,
-        )
-    return ok(f"{_named(readable)} started with what a fresh process resolves", **data)
-
-
-def _modified() -> Optional[float]:
-    try:
-        return configuration.config_file().stat().st_mtime
-    except OSError:  # there is none, so it says nothing
-        return None
-
-
-def _named(found: list[processes.AirflowProcess]) -> str:
-    return ", ".join(f"{process.component} (pid {process.pid})" for process in found)
+        return fail(f"{words(text, source)}; {error.message}{also}", line_for(THRESHOLD, _readable(text)))
 
 
 CHECKS: tuple[CheckSpec, ...] = (
@@ -397,7 +283,7 @@ CHECKS: tuple[CheckSpec, ...] = (
     CheckSpec("config_backend", CONFIG, "the XCom backend is the expected one", _backend),
     CheckSpec("config_path", CONFIG, "the base path is the expected one", _path),
     CheckSpec("config_threshold", CONFIG, "the threshold is the expected one", _threshold),
-    CheckSpec("config_compression", CONFIG, "the compression resolves", _compression),
+    CheckSpec("config_compression", CONFIG, "the compression is the expected one", _compression),
     CheckSpec("config_phase", CONFIG, "the settings amount to a phase that can be", _phase),
     CheckSpec("config_prefix", CONFIG, "the path has a prefix of its own", _prefix, applies=_needs_path),
     CheckSpec(
@@ -405,6 +291,6 @@ CHECKS: tuple[CheckSpec, ...] = (
         applies=_offloads,
     ),
     CheckSpec("config_threshold_number", CONFIG, "the threshold is a number that Airflow 2 reads too", _threshold_number),
-    CheckSpec("config_near_misses", CONFIG, "no name of a setting is misspelt", _near_misses),
-    CheckSpec("config_running", CONFIG, "running processes have what resolves", _running, in_task=False),
+    *near_misses.CHECKS,
+    *running.CHECKS,
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """What a check is, what it finds, and what checks of one run share.
 
-A check is data: an id that never changes, its category, a title, a function and a hint. The function looks at the
+A check is data: an id that never changes, its category, a title and a function. The function looks at the
 :class:`Subject` and returns a :class:`Finding`, or ``None`` when there is nothing of the kind to look at here (a
 lifecycle rule on ``file://``): then the check is not part of the report at all.
 """
@@ -153,10 +153,10 @@ class CheckSpec:
     """One check. ``title`` says what is true when it is OK.
 
     ``needs`` are ids of checks without whose success this one means nothing. ``applies`` tells whether there is
-    anything to look at, from settings alone. ``asked_by`` is the option without which it does not run. ``hint`` stands
-    under a finding that has none of its own. A check that ``waits`` for something outside (store, database, secrets
-    backend) is given up after the time that the options allow. ``in_task``: also runs as a task. ``under_target``: asks
-    a process with the target's settings, which then starts before the first check.
+    anything to look at, from settings alone. ``asked_by`` is the option without which it does not run. A check that
+    ``waits`` for something outside (store, database, secrets backend) is given up after the time that the options
+    allow. ``in_task``: also runs as a task. ``under_target``: asks a process with the target's settings, which then
+    starts before the first check.
     """
 
     id: str
@@ -166,7 +166,6 @@ class CheckSpec:
     needs: tuple[str, ...] = ()
     applies: Callable[[Subject], bool] = always
     asked_by: str = ""
-    hint: str = ""
     waits: bool = False
     in_task: bool = True
     under_target: bool = False

@@ -23,6 +23,8 @@ _TITLES = (
     (re.compile(r"gunicorn: (?:master|worker) \[airflow-(\w+)\]"), r"\1"),
     (re.compile(r"^\[celeryd: \S+?:MainProcess\]"), "celery worker"),
 )
+#: In a line of ``/proc/PID/maps``: where the library that is mapped was installed.
+_PACKAGES = re.compile(r"^(?:\S+ +){5}(/.*?/(?:site|dist)-packages)/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class AirflowProcess:
     """A process of an Airflow component.
 
     ``settings`` holds those of the four settings' variables that are in its environment, and no other variable;
-    ``None`` when its environment cannot be read: it belongs to another user, or the process has written its title over
-    it. ``started`` is in seconds since the epoch.
+    ``None`` when its environment cannot be read, since the process has written its title over it. ``started`` is in
+    seconds since the epoch.
     """
 
     pid: int
@@ -82,15 +84,23 @@ def running(airflow_home: str, proc: Path = _PROC) -> tuple[AirflowProcess, ...]
 
     Those of ``airflow_home`` in this mount namespace, without this process and those that it descends from. A process
     that was forked from another one of them has its settings and is left out, unless its own environment differs.
+
+    Whose ``AIRFLOW_HOME`` cannot be read counts if it has libraries of this process' own site-packages in memory, which
+    also takes its being the same user's (or this one's being root's): every other Airflow on the host would be noise.
+    Two homes that share one installation cannot be told apart then.
     """
     ours = set(_lineage(os.getpid(), proc))
+    installed = _installations(proc / "self")
     seen = {found.pid: found for found in _components(proc) if found.pid not in ours}
     processes = []
     for found in seen.values():
         above = next((seen[pid] for pid in _lineage(found.pid, proc)[1:] if pid in seen), None)
         if above is not None and (found.environment is None or found.environment == above.environment):
             continue
-        if found.environment is not None and _home(found.environment) != Path(airflow_home).resolve():
+        if found.environment is None:
+            if not installed & _installations(proc / str(found.pid)):
+                continue
+        elif _home(found.environment) != Path(airflow_home).resolve():
             continue
         started = _started(found.pid, proc)
         if started is not None:
@@ -141,6 +151,15 @@ def _of_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _home(environment: Mapping[str, str]) -> Path:
     home = environment.get("AIRFLOW_HOME")
     return Path(home or Path(environment.get("HOME", "~")) / "airflow").expanduser().resolve()
+
+
+def _installations(folder: Path) -> frozenset[str]:
+    """The folders of packages whose libraries a process has in memory; none for another user's process."""
+    try:
+        maps = (folder / "maps").read_text(errors="replace")
+    except OSError:
+        return frozenset()
+    return frozenset(_PACKAGES.findall(maps))
 
 
 def _lineage(pid: int, proc: Path) -> list[int]:

@@ -7,11 +7,12 @@ from importlib import import_module, metadata
 from typing import Optional
 
 from xcomctl.airflow_compat import file_systems, loading
-from xcomctl.checks.config import line_for
 from xcomctl.checks.interface import CheckSpec, Finding, Subject, fail, ok, warn
+from xcomctl.checks.setting_words import line_for
 from xcomctl.model import requests
 from xcomctl.model.phases import BASE_XCOM, BASE_XCOM_SPELLINGS, OBJECT_STORAGE_BACKEND, Line, Phase
 from xcomctl.model.preflight import PROVIDER
+from xcomctl.model.schemes import store_scheme
 from xcomctl.model.settings import BACKEND, COMPRESSION, SUFFIX_NOT_CODEC
 from xcomctl.model.versions import COMMON_IO_KNOWN_BAD, UNIVERSAL_PATHLIB, UNIVERSAL_PATHLIB_KNOWN_BAD, KnownBad
 
@@ -22,7 +23,6 @@ _PACKAGES = {
     "gs": ("apache-airflow-providers-google", "gcsfs"),
     "abfs": ("apache-airflow-providers-microsoft-azure", "adlfs"),
 }
-_SAME_SCHEME = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "adl": "abfs"}
 #: What has to be installed for a codec that fsspec knows only then.
 _CODEC_PACKAGES = {"lz4": "lz4", "snappy": "python-snappy", "zstd": "zstandard"}
 
@@ -92,7 +92,7 @@ def _importable(subject: Subject, wanted: str) -> str:
 
 def _filesystem(subject: Subject) -> Finding:
     scheme = _scheme(subject)
-    package, library = _PACKAGES.get(_SAME_SCHEME.get(scheme, scheme), ("", ""))
+    package, library = _PACKAGES.get(store_scheme(scheme), ("", ""))
     hint = f"pip install '{package}'" if package else "use a scheme that Airflow can open: s3, gs, abfs or file"
     opener = "Airflow itself"
     if library:
@@ -119,6 +119,8 @@ def _has_scheme(subject: Subject) -> bool:
 def _compression(subject: Subject) -> Finding:
     codec = subject.target.compression or ""
     source = subject.settings[COMPRESSION.name].source
+    if subject.options.expect_compression is not None:
+        source = "--expect-compression"
     import_module("fsspec.compression")  # registers the codecs
     names = sorted(set(import_module("fsspec.utils").compressions.values()))
     if codec in names:

@@ -13,7 +13,8 @@ import json
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import database
-from xcomctl.checks.interface import Finding, Subject, fail, ok, warn
+from xcomctl.checks.interface import Finding, Subject, TimedOut, fail, ok, warn
+from xcomctl.checks.runner import within
 from xcomctl.metadata.reading import read_only
 from xcomctl.metadata.tables import tables
 from xcomctl.metadata.xcoms import url_like_rows
@@ -28,7 +29,8 @@ def lifecycle(subject: Subject, store: Store) -> Optional[Finding]:
     """Whether objects expire, and not before the XComs that name them (F2). S3 alone tells it through fsspec."""
     if not store.is_s3:
         return None
-    tried = _configuration(subject, store)
+    # By itself: the database has a time of its own, or a large table would be reported as a store that hangs.
+    tried = within(subject.options.timeout_s, lambda: _configuration(subject, store))
     if tried.error is not None and not _is_absent(tried):
         return warn(
             f"the lifecycle rules of {store.bucket!r} are not visible to this identity: {tried.message}. The backend "
@@ -43,7 +45,8 @@ def lifecycle(subject: Subject, store: Store) -> Optional[Finding]:
         return fail(
             f"the lifecycle rule {dated.id!r} expires every object below {store.base_path} from {dated.dated} on, "
             "however young: readers of references get a path in place of the value",
-            f"aws s3api get-bucket-lifecycle-configuration --bucket {store.bucket}: take the date out of that rule",
+            "take the date out of that rule, which shows: "
+            f"aws s3api get-bucket-lifecycle-configuration --bucket {store.bucket}",
             **data,
         )
     shortest = shortest_expiry(rules)
@@ -76,9 +79,20 @@ def _judged(subject: Subject, store: Store, rule: Rule, days: int, data: dict[st
     """Against the metadata database: a reference that is older than the rule allows has lost its object, or will."""
     data["days"] = days
     told = f"the lifecycle rule {rule.id!r} expires objects {days} days after they were written"
-    hint = f"lengthen the rule, or delete older XComs first: airflow db clean --tables xcom with less than {days} days"
+    before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=max(days - 1, 1))
+    hint = (
+        "lengthen the rule, or delete older XComs first: "
+        f"airflow db clean --tables xcom --clean-before-timestamp {before:%Y-%m-%d}"
+    )
     try:
-        kept, reference = _ages(subject, store, days)
+        kept, reference = within(subject.options.timeout_s, lambda: _ages(subject, store, days))
+    except TimedOut:
+        return warn(
+            f"{told}; the age of stored XComs was not measured: the metadata database did not answer within "
+            f"{subject.options.timeout_s:g} s",
+            f"allow more with --timeout, or {hint}",
+            **data,
+        )
     except Exception as error:
         return warn(f"{told}; how long XComs are kept here cannot be read: {message_of(error)}", hint, **data)
     data["oldest_xcom_days"] = kept
@@ -125,15 +139,16 @@ def _rule_line(store: Store, others: bool) -> str:
     prefix = f"{store.prefix}/" if store.prefix else ""
     rule = {"ID": "airflow-xcom", "Status": "Enabled", "Filter": {"Prefix": prefix}, "Expiration": {"Days": 90}}
     if others:  # the call replaces them all
-        return f"add to the bucket's lifecycle rules: {json.dumps(rule)}, with more days than XComs are kept"
+        return f"add to the bucket's lifecycle rules, with more days than XComs are kept: {json.dumps(rule)}"
     return (
+        "with more days than XComs are kept: "
         f"aws s3api put-bucket-lifecycle-configuration --bucket {store.bucket} --lifecycle-configuration "
-        f"'{json.dumps({'Rules': [rule]})}', with more days than XComs are kept"
+        f"'{json.dumps({'Rules': [rule]})}'"
     )
 
 
-def versioning(subject: Subject, store: Store) -> Optional[Finding]:
-    """Whether deletes leave versions behind, and what becomes of them."""
+def versioning(subject: Subject, store: Store, own_left: str) -> Optional[Finding]:
+    """Whether deletes leave versions behind, and what becomes of them. ``own_left``: why those of our objects stay."""
     if not store.is_s3:
         return None
     tried = store.attempt(lambda: store.s3("get_bucket_versioning", Bucket=store.bucket))
@@ -149,17 +164,22 @@ def versioning(subject: Subject, store: Store) -> Optional[Finding]:
     configured = _configuration(subject, store)
     unseen = configured.error is not None and not _is_absent(configured)
     rules = lifecycle_rules(configured.result or {}, store.prefix)
+    own = f". Those of this pre-flight's own objects stay, too: {own_left}" if own_left else ""
     days = [rule.noncurrent_days for rule in rules if rule.whole and rule.noncurrent_days is not None]
     if days:
         return ok(
-            f"{store.bucket!r} keeps versions, and a lifecycle rule expires them {min(days)} days after a purge",
+            f"{store.bucket!r} keeps versions, and a lifecycle rule expires them {min(days)} days after a purge{own}",
             status=status,
             noncurrent_days=min(days),
         )
+    prefix = f"{store.prefix}/" if store.prefix else ""
+    rule = {"ID": "airflow-xcom-versions", "Status": "Enabled", "Filter": {"Prefix": prefix},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 7}}  # fmt: skip
     return warn(
         f"{store.bucket!r} keeps versions: what a purge deletes can be restored, but is paid for until a rule expires "
-        "it, and " + ("whether one does is not visible to this identity" if unseen else "no rule on this prefix does"),
-        "add to the bucket's lifecycle rules: "
-        f'{{"NoncurrentVersionExpiration": {{"NoncurrentDays": 7}}}} for the prefix {store.prefix}/',
+        "it, and "
+        + ("whether one does is not visible to this identity" if unseen else "no rule on this prefix does")
+        + own,
+        f"add to the bucket's lifecycle rules: {json.dumps(rule)}",
         status=status,
     )

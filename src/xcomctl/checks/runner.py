@@ -122,7 +122,7 @@ def _outcome(
         found = fail(f"the check itself failed: {type(error).__name__}: {error}", crashed=True)
     if found is None:
         return None
-    hint = (found.hint or spec.hint) if found.status is not Status.OK else ""
+    hint = found.hint if found.status is not Status.OK else ""
     return Check(
         id=spec.id,
         category=spec.category,

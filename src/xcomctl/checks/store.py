@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import shlex
 from typing import Callable, Optional
 from urllib.parse import urlsplit
 
 from xcomctl.checks import retention
+from xcomctl.checks.connection import without_path
 from xcomctl.checks.interface import FUNCTIONAL, CheckSpec, Finding, Subject, TimedOut, fail, ok, skip
 from xcomctl.checks.runner import within
 from xcomctl.model import requests
 from xcomctl.model.phases import Phase, path_problem
 from xcomctl.model.preflight import STORE
 from xcomctl.model.requests import CanaryAnswer
+from xcomctl.model.schemes import store_scheme
+from xcomctl.roundtrip import canary as offloaded
 from xcomctl.store import bucket, canary
 from xcomctl.store.bucket import Presence
 from xcomctl.store.canary import Canary, Outcome
 from xcomctl.store.opened import Store, Tried, message_of
 
-#: The largest threshold that is tried with a value of its size, in bytes: what a check may push through a store.
-LARGEST_TRIED = 64 * 1024 * 1024
+#: The largest threshold that is tried with a value of its size, in bytes. What runs beside a scheduler counts against its
+#: memory, in several copies of the value (F43); a task has a worker's.
+LARGEST_TRIED = 16 * 1024 * 1024
+LARGEST_TRIED_IN_TASK = 64 * 1024 * 1024
+#: Seconds in which what a canary left is removed after the store had stopped to answer.
+_REMOVAL_S = 10.0
 
 _OPENED = "store.opened"
 _CANARY = "store.canary"
@@ -71,6 +80,8 @@ def _store(subject: Subject) -> Store:
 
 
 def _store_bucket(subject: Subject) -> Finding:
+    if not _has_path(subject):
+        return without_path(subject)
     try:
         store = Store(_path(subject))
     except Exception as error:
@@ -86,7 +97,7 @@ def _store_bucket(subject: Subject) -> Finding:
             return ok(f"the folder {place.name} is there and writable; every context must see this same folder", **data)
         return fail(
             f"{store.base_path} needs a folder that can be written: {place.tried.message}",
-            f"chown -R THE_USER_OF_AIRFLOW {place.name}",
+            _make_folder(store, place),
             **data,
         )
     if place.presence is Presence.THERE:
@@ -113,22 +124,34 @@ def _store_bucket(subject: Subject) -> Finding:
     )
 
 
+def _make_folder(store: Store, place: bucket.Place) -> str:
+    if isinstance(place.tried.error, NotADirectoryError):
+        return (
+            f"name another folder, or move that file away: mv {shlex.quote(place.name)} {shlex.quote(place.name)}.old"
+        )
+    root = shlex.quote(store.root)
+    return f"mkdir -p {root} && chown {os.geteuid()} {root}"
+
+
 def _create(store: Store, name: str) -> str:
     if store.is_s3:
         return f"aws s3 mb s3://{name}"
-    if urlsplit(store.base_path).scheme in ("gs", "gcs"):
+    scheme = store_scheme(urlsplit(store.base_path).scheme)
+    if scheme == "gs":
         return f"gcloud storage buckets create gs://{name}"
-    return f"az storage container create --name {name}" if store.base_path.startswith("ab") else name
+    if scheme == "abfs":
+        return f"az storage container create --name {name} --account-name ACCOUNT"
+    return f"{name!r}, with the tool of whatever {scheme}:// stands for"
 
 
 def _grant(store: Store, step: str) -> str:
     """The permission of one step and what to grant it on."""
-    scheme = urlsplit(store.base_path).scheme
+    scheme = store_scheme(urlsplit(store.base_path).scheme)
     below = f"{store.prefix}/*" if store.prefix else "*"
     if store.is_s3:
         place = store.bucket if step == canary.LIST else f"{store.bucket}/{below}"
         return f"{_S3_ACTIONS[step]} on arn:aws:s3:::{place}"
-    if scheme in ("gs", "gcs"):
+    if scheme == "gs":
         return f"{_GCS_ACTIONS[step]} on the bucket {store.bucket}"
     return f"{step} on {store.base_path}"
 
@@ -192,13 +215,21 @@ def _played(subject: Subject) -> Canary:
 
 def _store_offload(subject: Subject) -> Finding:
     threshold = subject.target.threshold or 0
-    if threshold > LARGEST_TRIED:
+    largest = LARGEST_TRIED_IN_TASK if subject.options.in_task else LARGEST_TRIED
+    if threshold > largest:
         return skip(
-            f"the threshold is {threshold:,} bytes; no value of more than {LARGEST_TRIED:,} is pushed through the store"
+            f"the threshold is {threshold:,} bytes; no value of more than {largest:,} is pushed through the store here, "
+            "since it takes a multiple of that in memory",
+            "" if threshold > LARGEST_TRIED_IN_TASK else f"--in-task: a task tries up to {LARGEST_TRIED_IN_TASK:,}",
         )
-    answer = CanaryAnswer.from_json(
-        subject.under_target(requests.OFFLOAD_CANARY, base_path=_path(subject), threshold=threshold)
-    )
+    run_id = offloaded.new_run_id()
+    try:
+        found = subject.under_target(
+            requests.OFFLOAD_CANARY, base_path=_path(subject), threshold=threshold, run_id=run_id
+        )
+    except TimedOut:
+        return _offload_timed_out(subject, run_id)
+    answer = CanaryAnswer.from_json(found)
     data = {
         "value_bytes": answer.value_bytes,
         "object_bytes": answer.object_bytes,
@@ -220,12 +251,36 @@ def _store_offload(subject: Subject) -> Finding:
     )
 
 
+def _offload_timed_out(subject: Subject, run_id: str) -> Finding:
+    """Whoever was asked does not say what it wrote: look for it, and remove it if the store answers that."""
+    store = _store(subject)
+    folder = store.uri(offloaded.folder_of(run_id))
+    try:
+        left = within(min(subject.options.timeout_s, _REMOVAL_S), lambda: offloaded.remove(store, run_id))
+    except TimedOut:
+        left = folder
+    found = (
+        f"this may stay behind: {left}" if left else f"what lay below {folder} was removed; what arrives later is not"
+    )
+    return fail(
+        f"a value through the real backend: no answer within {subject.options.timeout_s:g} s; {found}",
+        "allow more with --timeout" + (f", and remove {left}" if left else ""),
+        timed_out=True,
+        left_behind=left,
+    )
+
+
 def _offload_hint(subject: Subject, answer: CanaryAnswer) -> str:
     if answer.step == "purge":
         return f"grant {_grant(_store(subject), canary.DELETE)}"
     if "ompression" in answer.problem:
         return "correct AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION: gzip, bz2, xz, or empty for none"
     return "the message is the backend's or the store's own; the checks above it tell which of its requests work"
+
+
+def _store_versioning(subject: Subject) -> Optional[Finding]:
+    played: Optional[Canary] = subject.shared.get(_CANARY)
+    return retention.versioning(subject, _store(subject), "" if played is None else played.versions_left)
 
 
 def _step_check(step: str, title: str) -> CheckSpec:
@@ -248,7 +303,6 @@ CHECKS: tuple[CheckSpec, ...] = (
         "the bucket is there",
         _store_bucket,
         needs=("connection_resolves",),
-        applies=_has_path,
         asked_by=FUNCTIONAL,
         waits=True,
     ),
@@ -275,14 +329,13 @@ CHECKS: tuple[CheckSpec, ...] = (
         lambda subject: retention.lifecycle(subject, _store(subject)),
         needs=("store_bucket",),
         applies=_has_path,
-        asked_by=FUNCTIONAL,
-        waits=True,
+        asked_by=FUNCTIONAL,  # and waits in two steps, for the store and for the database
     ),
     CheckSpec(
         "store_versioning",
         STORE,
         "deletes free their objects",
-        lambda subject: retention.versioning(subject, _store(subject)),
+        _store_versioning,
         needs=("store_bucket",),
         applies=_has_path,
         asked_by=FUNCTIONAL,

@@ -132,6 +132,31 @@ def count_pickled(
     return int(connection.execute(_narrowed(statement, tables, dag_id, run_id, unfinished_only)).scalar() or 0)
 
 
+def about_how_many(connection: Any, tables: Tables) -> Optional[int]:
+    """The rows of ``xcom`` as the database's planner takes them to be, ``None`` when it does not know. Reads none."""
+    statement = about_how_many_select(tables, connection.dialect.name)
+    rows = None if statement is None else connection.execute(statement).scalar()
+    return None if rows is None or rows < 0 else int(rows)  # PostgreSQL: -1 until the table was analysed once
+
+
+def about_how_many_select(tables: Tables, dialect: str) -> Optional[Any]:
+    """The statement behind :func:`about_how_many`; SQLite has none."""
+    import sqlalchemy as sa
+
+    xcom = tables.xcom
+    if dialect == "postgresql":
+        known = sa.table("pg_class", sa.column("oid"), sa.column("reltuples"), schema="pg_catalog")
+        named = ".".join(f'"{part}"' for part in (xcom.schema, xcom.name) if part)
+        return sa.select(known.c.reltuples).where(known.c.oid == sa.func.to_regclass(named))
+    if dialect == "mysql":
+        names = [sa.column(name, sa.String) for name in ("table_schema", "table_name")]
+        known = sa.table("tables", *names, sa.column("table_rows"), schema="information_schema")
+        return sa.select(known.c.table_rows).where(
+            known.c.table_schema == (xcom.schema or sa.func.database()), known.c.table_name == xcom.name
+        )
+    return None
+
+
 def run_exists(connection: Any, tables: Tables, dag_id: str, run_id: str) -> bool:
     """Whether there is such a run."""
     import sqlalchemy as sa

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
+from xcomctl.model.phases import BASE_XCOM, BASE_XCOM_SPELLINGS, OBJECT_STORAGE_BACKEND, Phase
 from xcomctl.model.requests import Record, ResolvedSetting
-from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, SETTINGS, THRESHOLD, Settings, format_threshold
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, Settings, format_threshold
 from xcomctl.model.verdicts import Check, Verdict, verdict_of
 
 SCHEMA = "xcomctl.preflight/1"
@@ -37,17 +37,18 @@ DEFAULT_TIMEOUT_S = 30.0
 class PreflightOptions(Record):
     """What a pre-flight is asked for; the parameters of the request.
 
-    ``expect_*`` is what the configuration has to resolve to. ``phase`` is the :class:`~xcomctl.model.phases.Phase`
+    ``expect_*`` is what the configuration has to resolve to; an empty compression is none at all. ``phase`` is the :class:`~xcomctl.model.phases.Phase`
     that is wanted. With ``planned`` the expectations are not deployed yet: they are judged in themselves, and what
     resolves now is only shown. ``functional`` allows objects to be written below the path (and removed).
     ``connection_id`` is what the path's connection has to be. ``only`` and ``skip`` hold ids and categories.
-    ``in_task`` tells the agent's side that it is a task. ``accepts_defects`` is false with ``--strict``.
+    ``in_task`` tells the agent's side that it is a task. With ``strict`` a named upstream defect fails, too.
     """
 
     connection_id: Optional[str] = None
     expect_backend: Optional[str] = None
     expect_path: Optional[str] = None
     expect_threshold: Optional[int] = None
+    expect_compression: Optional[str] = None
     phase: Optional[str] = None
     planned: bool = False
     functional: bool = False
@@ -67,15 +68,17 @@ def target_settings(options: PreflightOptions, resolved: Settings) -> Settings:
     """The settings that the flip would leave: the expectations, and what resolves now where there are none.
 
     Whoever expects a path or a threshold, or wants ``dual-read`` or ``offload``, expects the object-storage backend
-    with it. ``dual-read`` is the threshold -1 unless another is expected.
+    with it; whoever wants ``inline``, Airflow's own class, under the name that resolves already if one does.
+    ``dual-read`` is the threshold -1 unless another is expected.
     """
     phase = options.wanted_phase
     offloading = phase in (Phase.DUAL_READ, Phase.OFFLOAD)
     backend = options.expect_backend
-    if backend is None:
-        implied = phase is not Phase.INLINE and (
-            offloading or options.expect_path is not None or options.expect_threshold is not None
-        )
+    if backend is None and phase is Phase.INLINE:
+        own = not resolved.backend or resolved.backend in BASE_XCOM_SPELLINGS
+        backend = resolved.backend if own else BASE_XCOM
+    elif backend is None:
+        implied = offloading or options.expect_path is not None or options.expect_threshold is not None
         backend = OBJECT_STORAGE_BACKEND if implied else resolved.backend
     threshold, raw = resolved.threshold, resolved.threshold_raw
     if options.expect_threshold is not None:
@@ -83,7 +86,8 @@ def target_settings(options: PreflightOptions, resolved: Settings) -> Settings:
     elif phase is Phase.DUAL_READ:
         threshold, raw = -1, "-1"
     path = options.expect_path if options.expect_path is not None else resolved.path
-    return Settings(backend, path, threshold, raw, resolved.compression)
+    compression = options.expect_compression if options.expect_compression is not None else resolved.compression
+    return Settings(backend, path, threshold, raw, compression)
 
 
 def overrides(target: Settings, resolved: Settings) -> dict[str, str]:
@@ -130,8 +134,7 @@ class CatalogueAnswer(Record):
 class PreflightAnswer(Record):
     """What a context is, besides its checks.
 
-    ``settings`` are the four as they resolve, by their short names. ``target`` and ``resolved`` are
-    :meth:`Settings.to_json`'s. ``phase`` is the resolved phase. ``overridden`` names the variables that functional
+    ``settings`` are the four as they resolve, by their short names. ``target`` is :meth:`Settings.to_json`'s. ``phase`` is the resolved phase. ``overridden`` names the variables that functional
     checks had to override.
     """
 
@@ -202,7 +205,3 @@ class PreflightReport:
             "checks": checks,
             "next_steps": list(self.next_steps),
         }
-
-
-#: The short names of the settings, as :attr:`PreflightAnswer.settings` has them.
-SETTING_NAMES = tuple(setting.name for setting in SETTINGS)

@@ -17,7 +17,7 @@ roundtrip_read     --                     :class:`ReadAnswer`         stored, ba
 preflight          Check                  PreflightAnswer             those of PreflightOptions (model/preflight.py)
 preflight_list     --                     CatalogueAnswer             --
 control_flow       --                     :class:`ControlFlowAnswer`  base_path, threshold, offloaded, with_store, folder, values
-offload_canary     --                     :class:`CanaryAnswer`       base_path, threshold
+offload_canary     --                     :class:`CanaryAnswer`       base_path, threshold, run_id
 trigger            --                     :class:`TriggerAnswer`      dag_id, run_id, conf
 task_run           --                     :class:`TaskRunAnswer`      dag_id, run_id, task_id, log
 =================  =====================  ==========================  =============================

@@ -280,6 +280,9 @@ _ALIKE, _ALIKE_WORD = 0.9, 0.8
 _WORDS = ("xcom", "objectstorage", "path", "threshold", "compression", "backend", "common", "airflow", "core",
           "object", "storage", "store")  # fmt: skip
 _OF_THE_SECTION = frozenset({"airflow", "common", "io", "commonio", "core"})
+#: Words that people add and mean the same setting by it. With any other word more (``BUCKET``, ``CONN_ID``, ``TF_VAR``,
+#: ``OLD``) it is another name on purpose: a custom backend's own, a deployment tool's, a backup.
+_ADDED = frozenset({"apache", "providers", "provider", "class", "base", "size", "bytes", "codec", "objectstorage"})
 
 
 def near_misses(names: Iterable[str]) -> tuple[NearMiss, ...]:
@@ -293,14 +296,16 @@ def near_miss(name: str) -> Optional[NearMiss]:
     """Which setting a name was meant to be; ``None`` for a setting's correct name and for unrelated ones.
 
     Dots, dashes or single underscores, another case, a missing or another prefix or section, words in another order,
-    ``_CMD`` and ``_SECRET`` variants (which do not exist for these settings), and small misspellings.
+    ``_CMD`` and ``_SECRET`` variants (which do not exist for these settings), and small misspellings. A name that has
+    words of its own besides (a custom backend's bucket, ``TF_VAR_…``, ``…_OLD``) is no near miss.
     """
     if _is_known(name):
         return None
     variant = _NO_VARIANT.fullmatch(name)
     if variant is not None:
         meant = _meant(variant[1])
-        if meant is not None:
+        # Without Airflow's prefix, XCOM_BACKEND_SECRET is what some custom backend keeps secret.
+        if meant is not None and (meant != BACKEND or "airflow" in name.lower()):
             return NearMiss(name, meant.env, f"Airflow has no _{variant[2].upper()} variant of this setting")
     meant = _meant(name)
     if meant is None:
@@ -330,27 +335,52 @@ def _is_known(name: str) -> bool:
 
 
 def _meant(name: str) -> Optional[Setting]:
-    """The setting that a name spells, well or badly."""
+    """The setting that a name spells, well or badly; ``None`` as well for one that is another name on purpose."""
     bare = _UNSPELLED.sub("", name.lower())
     words = _words(name)
+    rest = [word for word in words if word not in _OF_THE_SECTION]
+    on_purpose = False
     for setting in SETTINGS:
         key = setting.key.split("_")
         full = _UNSPELLED.sub("", setting.env.lower())
-        if bare in (full, "".join(key)) or (bare.startswith("airflow") and bare.endswith("".join(key))):
+        if bare in (full, "".join(key)) or _in_some_section(name, setting):
             return setting
-        rest = [word for word in words if word not in _OF_THE_SECTION]
         if sorted(rest) == sorted(key):
             return setting
+        added = set(rest) - set(key) - _ADDED
         if "airflow" in words and set(key) <= set(rest):
-            return setting
+            if not added:
+                return setting
+            on_purpose = on_purpose or not all(_is_fragment(word) for word in added)
+        on_purpose = on_purpose or _has_more_words(name, setting)
         # The section has these options alone: without `xcom` or `objectstorage` it is still the one that was meant.
         in_section = setting.section == "common.io" and words[:1] == ["airflow"] and _in_common_io(words)
-        if in_section and rest[-1:] == key[-1:] and set(rest) <= {*key, "store"}:
+        if in_section and rest[-1:] == key[-1:] and set(rest) <= {*key, "store", "backend"}:
             return setting
+    if on_purpose:
+        return None
     alike = {_UNSPELLED.sub("", setting.env.lower()): setting for setting in SETTINGS}
     for candidate in difflib.get_close_matches(bare, alike, n=1, cutoff=_ALIKE):
         return alike[candidate]
     return None
+
+
+def _in_some_section(name: str, setting: Setting) -> bool:
+    """Whether a name gives the setting's very option to a section, whichever."""
+    return re.fullmatch(f"airflow__.+__{setting.key}", name.lower()) is not None
+
+
+def _is_fragment(word: str) -> bool:
+    """Whether a word may be what an underscore in the wrong place leaves of another, or ``io`` misspelt."""
+    return len(word) <= 2 or (len(word) == 3 and "io" in word)
+
+
+def _has_more_words(name: str, setting: Setting) -> bool:
+    """Whether a name is the correct one with whole words in front or behind that change what it is."""
+    before, exact, behind = name.partition(setting.env)
+    if not exact or before[-1:].isalnum() or behind[:1].isalnum():
+        return False
+    return not set(_SEPARATED.findall(f"{before} {behind}".lower())) <= _OF_THE_SECTION | _ADDED
 
 
 def _in_common_io(words: Sequence[str]) -> bool:

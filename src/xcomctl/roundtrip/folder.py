@@ -8,6 +8,7 @@ import uuid
 
 from xcomctl.airflow_compat.paths import object_path
 from xcomctl.store.listing import Listing
+from xcomctl.store.versions import erase
 
 #: What its name begins with. It stands where a DAG's id does, so the objects of a round trip are those of this "DAG".
 PREFIX = "xcomctl_preflight_"
@@ -35,4 +36,5 @@ def remove(base_path: str, folder: str) -> tuple[str, ...]:
     path.fs.invalidate_cache()
     with contextlib.suppress(FileNotFoundError):  # nothing was written
         path.fs.rm(path.path, recursive=True)
+        erase(path.fs, str(path.path))
     return tuple(found.uri for found in Listing(base_path, folder))

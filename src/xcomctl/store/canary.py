@@ -10,6 +10,7 @@ from typing import Callable, Optional
 
 from xcomctl.store.folders import missing_folders, remove_empty
 from xcomctl.store.opened import Store, Tried
+from xcomctl.store.versions import erase
 
 PUT = "put"
 HEAD = "head"
@@ -57,6 +58,8 @@ class Canary:
         self.current: Optional[str] = None
         self._written = False
         self._gone = False
+        #: Why versions of the object stay in a bucket that keeps them, empty if none do.
+        self.versions_left = ""
 
     @property
     def left_behind(self) -> bool:
@@ -74,6 +77,9 @@ class Canary:
         self._step(DELETE, self._delete)
         remove_empty(folders)
         self.current = None
+        if self._gone:
+            self.versions_left = "the store stopped to answer"
+            self.versions_left = erase(self._store.fs, self._path)
 
     def _step(self, name: str, work: Callable[[], Step]) -> None:
         self.current = name

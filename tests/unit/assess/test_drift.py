@@ -54,6 +54,16 @@ def test_names_of_airflows_own_class_are_one_value() -> None:
     assert of(a=answer(**spelled[0]), b=answer(**spelled[1]), c=answer(**spelled[2])).status is Status.OK
 
 
+def test_spellings_that_mean_the_same_are_one_value() -> None:
+    assert of(a=answer(), b=answer(path=f"{PATH}/"), c=answer(compression=None)).status is Status.OK
+    assert of(a=answer(threshold="-1"), b=answer(threshold=-1), c=answer(threshold=None)).status is Status.OK
+
+
+def test_what_differs_is_named_in_the_first_spelling() -> None:
+    found = of(a=answer(path=f"{PATH}/"), b=answer(path="x"), c=answer())
+    assert (found.status, f"{PATH}/ in a and c, x in b" in found.detail) == (Status.FAIL, True)
+
+
 def test_what_cannot_be_read_is_a_value_of_its_own() -> None:
     found = of(a=answer(), b=answer(errors={"threshold": "ValueError: 1.6e+06"}))
     assert "unreadable (ValueError: 1.6e+06) in b" in found.detail

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,7 @@ from xcomctl.assess import in_task as asking
 from xcomctl.assess.in_task import Progressed, run_in_task
 from xcomctl.clients.airflow_api import ApiError
 from xcomctl.deployment import bundle
+from xcomctl.errors import UserError
 from xcomctl.model import in_task
 from xcomctl.model.preflight import ContextReport, PreflightAnswer, PreflightOptions
 from xcomctl.model.verdicts import Check, Status
@@ -117,6 +120,69 @@ def test_a_failed_task_says_why() -> None:
 def test_a_secret_in_the_log_stays_there() -> None:
     check = skipped(ask(Way([FAILED], None, "ValueError: postgresql://a:hunter2@h/d")))
     assert "hunter2" not in json.dumps(check.to_json())
+
+
+def test_what_goes_wrong_on_the_way_is_said_without_its_secrets() -> None:
+    class Broken(Way):
+        def progress(self, run_id: str) -> Progressed:
+            url = "https://me:hunter2@airflow.example.com"
+            raise UserError(f"{url} does not answer", f"look at {url}", log=(f"GET {url}",))
+
+    check = skipped(ask(Broken([])))
+    assert "hunter2" not in json.dumps(check.to_json())
+    assert "airflow.example.com" in check.detail and "airflow.example.com" in check.hint
+    assert "airflow.example.com" in check.data["log"][0]
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_run_that_is_to_stop_asks_and_waits_no_more(monkeypatch: pytest.MonkeyPatch, logged: bool) -> None:
+    monkeypatch.setattr(asking, "_POLL_S", 60.0)
+    stop, asked = threading.Event(), []
+
+    class Stopping(Way):
+        def progress(self, run_id: str) -> Progressed:
+            asked.append("progress")
+            threading.Timer(0.1, stop.set).start()
+            return super().progress(run_id)
+
+        def log(self, run_id: str) -> str:
+            asked.append("log")
+            return super().log(run_id)
+
+    way = Stopping([FAILED if logged else Progressed("queued", None)])
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_in_task(way, PreflightOptions(), timeout_s=300.0, progress=lambda text: None, stop=stop)
+    assert time.monotonic() - before < 5.0
+    assert asked == (["progress", "log"] if logged else ["progress"])
+    # Before it begins there is nothing to begin.
+    untouched = Way([SUCCESS])
+    with pytest.raises(KeyboardInterrupt):
+        run_in_task(untouched, PreflightOptions(), timeout_s=300.0, progress=lambda text: None, stop=stop)
+    assert untouched.conf == {}
+
+
+def test_no_request_to_an_agent_outlives_the_time_that_the_task_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_LEAST_S", 2.0)
+    given: dict[str, list[float]] = {}
+
+    class Session:
+        """Notes what each request may take; an agent that answers late is tested with a real one."""
+
+        def request(self, name: str, params: Mapping[str, Any], *, timeout: float) -> dict[str, Any]:
+            given.setdefault(name, []).append(timeout)
+            return {"known": True, "paused": False, "run_state": "success", "task_state": "success", "log": ""}
+
+        def stream(self, name: str, params: Mapping[str, Any], *, timeout: float) -> list[dict[str, Any]]:
+            given.setdefault(name, []).append(timeout)
+            return []
+
+    for timeout_s in (100.0, 0.0):
+        given.clear()
+        run_in_task(asking.AgentWay(Session(), timeout_s), PreflightOptions(), timeout_s=timeout_s, progress=str)
+        assert set(given) == {"trigger", "task_run", "xcoms"}
+        allowed = [each for times in given.values() for each in times]
+        assert all((90 < each <= 100) if timeout_s else each == 2.0 for each in allowed)
 
 
 def test_no_answer_in_time_names_the_run_and_its_state() -> None:

@@ -6,7 +6,7 @@ from xcomctl.checks import config
 from xcomctl.checks.interface import Subject
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Line
 from xcomctl.model.preflight import PreflightOptions
-from xcomctl.model.settings import BACKEND, PATH, THRESHOLD, Settings
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, ResolvedSetting, Settings
 from xcomctl.model.verdicts import Status
 
 BASE = "s3://s3_conn@bucket/xcom"
@@ -54,6 +54,8 @@ def subject(resolved: Settings, **options) -> Subject:
         (OFFLOAD, {"phase": "offload", "expect_threshold": -1}, Status.FAIL, f'{THRESHOLD.env}="1600000"'),
         (DUAL_READ, {"phase": "dual-read", "expect_threshold": 5}, Status.FAIL, f'{THRESHOLD.env}="-1"'),
         # Planned: the target is judged, whatever is there.
+        (OFFLOAD, {"phase": "inline", "planned": True}, Status.OK, ""),
+        (DUAL_READ, {"phase": "inline", "planned": True}, Status.OK, ""),
         (Settings(OBJECT_STORAGE_BACKEND, "", -1), {"expect_path": BASE, "planned": True}, Status.OK, ""),
         (INLINE, {"phase": "offload", "expect_path": BASE, "expect_threshold": 20_000, "planned": True}, Status.OK, ""),
         (
@@ -73,6 +75,28 @@ def test_phase(resolved, options, status, hint):
 
 
 @pytest.mark.parametrize(
+    ("resolved", "options", "status", "hint"),
+    [
+        ("", {}, Status.OK, ""),
+        ("gzip", {}, Status.OK, ""),
+        ("gzip", {"expect_compression": "gzip"}, Status.OK, ""),
+        (None, {"expect_compression": ""}, Status.OK, ""),
+        ("", {"expect_compression": "gzip"}, Status.FAIL, f"{COMPRESSION.env}=gzip"),
+        ("gzip", {"expect_compression": ""}, Status.FAIL, f"{COMPRESSION.env}="),
+        ("", {"expect_compression": "gzip", "planned": True}, Status.OK, ""),
+        ("", {"expect_compression": "gz", "planned": True}, Status.FAIL, f"{COMPRESSION.env}=gzip"),
+    ],
+)
+def test_compression(monkeypatch, resolved, options, status, hint):
+    monkeypatch.setattr(config, "said_of_running", lambda *_: "")
+    monkeypatch.setattr(config.near_misses, "found_here", list)
+    found = subject(OFFLOAD, **options)
+    found.__dict__["settings"] = {"compression": ResolvedSetting(resolved, COMPRESSION.env)}
+    check = next(check for check in config.CHECKS if check.id == "config_compression").run(found)
+    assert (check.status, check.hint) == (status, hint), check
+
+
+@pytest.mark.parametrize(
     ("resolved", "options", "applies"),
     [
         (INLINE, {}, False),
@@ -83,6 +107,7 @@ def test_phase(resolved, options, status, hint):
         (INLINE, {"expect_threshold": -1}, False),
         (OFFLOAD, {"phase": "dual-read"}, False),
         (OFFLOAD, {"phase": "inline", "expect_backend": BASE_XCOM}, False),
+        (OFFLOAD, {"phase": "inline"}, False),
     ],
 )
 def test_when_the_floor_matters(resolved, options, applies):
@@ -102,6 +127,7 @@ def test_when_the_floor_matters(resolved, options, applies):
         (BASE, "s3://s3_conn@bucket/state", False),
         (BASE, "s3://s3_conn@elsewhere/xcom", False),
         (BASE, "gs://s3_conn@bucket/xcom", False),
+        ("abfs://c@container/xcom", "adl://c@container/xcom/state", True),
         ("file:///tmp/x", "file:///tmp/x/y", True),
         ("file:///tmp/x", "file:///tmp/y", False),
     ],
@@ -109,8 +135,3 @@ def test_when_the_floor_matters(resolved, options, applies):
 def test_overlap(one, other, shared):
     assert config.overlap(one, other) is shared
     assert config.overlap(other, one) is shared
-
-
-def test_the_threshold_is_written_in_quotes_and_nothing_else_is():
-    assert config.line_for(THRESHOLD, "5") == 'AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD="5"'
-    assert config.line_for(PATH, BASE) == f"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH={BASE}"

@@ -9,6 +9,7 @@ import pytest
 
 from xcomctl.airflow_compat import connections
 from xcomctl.airflow_compat.connections import ENVIRONMENT, EXECUTION_API, METADATA, Lookup
+from xcomctl.airflow_compat.errors import AirflowUnusable
 from xcomctl.checks.connection import CHECKS
 from xcomctl.checks.interface import CheckSpec, Finding, Subject
 from xcomctl.checks.runner import without_secrets
@@ -54,6 +55,70 @@ def test_the_id_in_the_path(path: str, wanted: str | None, status: Status, hint:
     assert finding.hint.endswith(hint)
     assert "--expect-path" in finding.detail
     assert "word@" not in finding.detail + finding.hint
+
+
+@pytest.mark.parametrize(("line", "backend"), [(Line.AF2, METADATA), (Line.AF3, METADATA), (Line.AF3, ENVIRONMENT)])
+@pytest.mark.parametrize("before_api", [None, METADATA, "VaultBackend"])
+def test_what_is_said_of_tasks_says_that_none_was_asked(
+    monkeypatch: pytest.MonkeyPatch, line: Line, backend: str, before_api: str | None
+) -> None:
+    looked_at = subject(expect_path="s3://conn@bucket/xcom")
+    looked_at.line = line
+    looked_at.shared["connection.connection"] = SimpleNamespace(conn_id="conn")
+    looked_at.shared["connection.lookup"] = Lookup("conn", backend)
+    monkeypatch.setattr(connections, "lookup_before_api", lambda conn_id: Lookup(conn_id, before_api))
+    finding = found("connection_as_task", looked_at)
+    assert finding.detail.endswith("; connection_in_task was not asked here (--in-task asks a task)")
+    assert spec("connection_as_task").title.startswith("as far as this context can tell, ")
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("s3://conn@bucket/x", "--conn-type aws --conn-login KEY_ID --conn-password SECRET_KEY"),
+        ("gs://conn@bucket/x", """--conn-type google_cloud_platform --conn-extra '{"key_path": "FILE"}'"""),
+        ("hdfs://conn@bucket/x", "--conn-type TYPE"),
+    ],
+)
+def test_a_connection_that_is_missing_is_made_with_the_command_shown(
+    monkeypatch: pytest.MonkeyPatch, path: str, command: str
+) -> None:
+    def refuse(conn_id: str) -> None:
+        raise AirflowUnusable("no") from KeyError(conn_id)
+
+    monkeypatch.setattr(connections, "require_connection", refuse)
+    monkeypatch.setattr(connections, "lookup", lambda conn_id: Lookup(conn_id, None))
+    finding = found("connection_resolves", subject(expect_path=path))
+    assert finding.hint.startswith(f"airflow connections add conn {command}, or correct the id in ")
+
+
+def test_airflow_3_0_has_its_hooks_where_2_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def module(name: str) -> SimpleNamespace:
+        if name != "airflow.hooks.base":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return SimpleNamespace(BaseHook=SimpleNamespace(get_connection=lambda conn_id: f"connection {conn_id}"))
+
+    monkeypatch.setattr(connections.loading, "line", lambda: Line.AF3)
+    monkeypatch.setattr(connections.loading, "module", module)
+    monkeypatch.setattr(connections.xcom_class, "class_path", lambda: ("a.Class", None))
+    assert connections.require_connection("store") == "connection store"
+
+
+def test_airflow_3_0_s_supervisor_does_not_tell_what_a_server_component_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class MetastoreBackend:
+        __module__ = "airflow.secrets.metastore"
+
+        def get_connection(self, conn_id: str) -> str:
+            return conn_id
+
+    def module(name: str) -> SimpleNamespace:
+        if name == "airflow.sdk.bases.hook":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return SimpleNamespace(ensure_secrets_backend_loaded=list, ensure_secrets_loaded=lambda: [MetastoreBackend()])
+
+    monkeypatch.setattr(connections.loading, "line", lambda: Line.AF3)
+    monkeypatch.setattr(connections.loading, "module", module)
+    assert connections.lookup("store").backend == METADATA
 
 
 @pytest.mark.parametrize("path", ["", "no/scheme", "s3://"])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import markupsafe._speedups
 import pytest
 
 from xcomctl.checks import processes
@@ -51,22 +52,30 @@ def test_what_is_no_component(argv):
     assert processes.component_of(argv) is None
 
 
+OURS = "/opt/a venv/lib/python3.12/site-packages"
+
+
 class Proc:
     """A folder as /proc is."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "stat").write_text("cpu 1 2 3\nbtime 1000\nprocesses 5\n")
-        self.add(os.getpid(), 0, ["python", "-c", "agent"], {})
+        self.add(os.getpid(), 0, ["python", "-c", "agent"], {}, packages=OURS)
         (folder / "self").symlink_to(str(os.getpid()))
 
-    def add(self, pid, parent, argv, environment, *, namespace="mnt:[1]", ticks=0):
+    def add(self, pid, parent, argv, environment, *, namespace="mnt:[1]", ticks=0, packages=None):
         folder = self.folder / str(pid)
         (folder / "ns").mkdir(parents=True)
         (folder / "ns" / "mnt").symlink_to(namespace)
         (folder / "cmdline").write_text("\0".join(argv) + "\0")
         fields = ["S", str(parent), *["0"] * 17, str(ticks * os.sysconf("SC_CLK_TCK")), "0"]
         (folder / "stat").write_text(f"{pid} (a name) with ) in it) {' '.join(fields)}")
+        if packages is not None:
+            (folder / "maps").write_text(
+                "7f00-7f01 r-xp 00000000 103:02 41  /usr/lib/libc.so.6\n7f02-7f03 rw-p 00000000 00:00 0 \n"
+                f"7f04-7f05 r--p 00001000 103:02 42   {packages}/pydantic_core/_pydantic_core.so\n"
+            )
         if isinstance(environment, bytes):
             (folder / "environ").write_bytes(environment)
         elif environment is not None:
@@ -122,10 +131,18 @@ def test_a_fork_is_its_parent_and_what_was_started_otherwise_is_not(proc):
 
 @pytest.mark.parametrize("environment", [None, b"", b"\0" * 90, b"\0\0AIRFLOW_HOME=/opt/airflow\0", b"a title\0A=1\0"])
 def test_an_environment_that_cannot_be_known(proc, environment):
-    proc.add(5_000_000, 1, SCHEDULER, environment)
+    proc.add(5_000_000, 1, SCHEDULER, environment, packages=OURS)
     (found,) = processes.running("/opt/airflow", proc.folder)
     assert found.settings is None
     assert list(processes.texts(found, {})) == []
+
+
+@pytest.mark.parametrize("packages", [None, "/opt/other venv/lib/python3.12/site-packages"])
+def test_who_cannot_be_known_counts_with_the_same_installation_alone(proc, packages):
+    """``None`` is what another user's process tells."""
+    proc.add(5_000_000, 1, SCHEDULER, b"", packages=packages)
+    proc.add(5_000_001, 1, SCHEDULER, HOME, packages=packages)
+    assert pids(proc) == [5_000_001]
 
 
 def test_texts_are_the_environments_else_what_lies_beneath(proc):
@@ -149,22 +166,42 @@ def test_a_system_without_proc(tmp_path):
     assert processes.running("/opt/airflow", tmp_path / "none") == ()
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system has no /proc")
-def test_a_real_process_is_found_with_its_start(tmp_path):
-    code = "import sys; print(flush=True); sys.stdin.read()"
+def started(title, code, **options):
+    """A process under a title that has begun to run its code, and ends with its input."""
     process = subprocess.Popen(
-        ["airflow scheduler -- of a test", "-c", code],
+        [title, "-c", f"import sys; {code}; print(flush=True); sys.stdin.read()"],
         executable=sys.executable,
-        env={"AIRFLOW_HOME": str(tmp_path), THRESHOLD.env: "7"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        **options,
     )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system has no /proc")
+def test_a_real_process_is_found_with_its_start(tmp_path):
+    process = started("airflow scheduler -- of a test", "pass", env={"AIRFLOW_HOME": str(tmp_path), THRESHOLD.env: "7"})
     try:
-        assert process.stdout is not None
-        process.stdout.readline()
         # Others may run here whose environment cannot be known.
         (found,) = [each for each in processes.running(str(tmp_path)) if each.settings is not None]
     finally:
         process.communicate()
     assert (found.pid, found.component, found.settings) == (process.pid, "scheduler", {THRESHOLD.env: "7"})
     assert abs(found.started - tmp_path.stat().st_ctime) < 30
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system has no /proc")
+def test_real_processes_that_tell_no_environment(tmp_path):
+    """One has a library of this installation in memory, the other one has none."""
+    library = markupsafe._speedups.__file__
+    load = f"import mmap; f = open({library!r}, 'rb'); kept = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)"
+    ours, other = started("airflow triggerer", load, env={}), started("airflow triggerer", "pass", env={})
+    try:
+        found = {each.pid: each.settings for each in processes.running(str(tmp_path))}
+    finally:
+        ours.communicate()
+        other.communicate()
+    assert found[ours.pid] is None
+    assert other.pid not in found

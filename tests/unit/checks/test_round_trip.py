@@ -18,9 +18,11 @@ from xcomctl.model.verdicts import Check, Status
 from xcomctl.roundtrip.control_flow import corpus
 
 BASE = "s3://store@bucket/xcom"
+STEPS = ("store_put", "store_head", "store_get", "store_list", "store_delete")
 
 F4 = Difference("digits-text", "'7'", "str '7'", "int 7", "'7' comes back as int 7", "F4")
 TUPLES = Difference("tuple-in-list", "[(1,)]", "list", "list", "[(1,)] comes back as [[1]]", "F5", "tuples")
+KEYS = Difference("date-keys", "{}", "dict", "TypeError", "{} cannot be pushed", "F5", "keys refused")
 UNNAMED = Difference("branch-id", "'a'", "str 'a'", "str 'A'", "'a' comes back as str 'A'")
 
 
@@ -67,12 +69,18 @@ def test_a_named_defect_warns_and_a_missing_measurement_is_said() -> None:
     assert found.data["differences"] == [F4.to_json()]
 
 
-@pytest.mark.parametrize("status", [Status.FAIL, Status.WARN])
-def test_a_named_defect_fails_when_it_hits_stored_values(status: Status) -> None:
-    subject = Fixed(answer()).found("metadata_json_strings", status, count=12)
+def test_a_named_defect_fails_when_it_hits_stored_values() -> None:
+    subject = Fixed(answer()).found("metadata_json_strings", Status.FAIL, count=12)
     found = judged(subject, answer(F4), "small")
     assert found.status is Status.FAIL
     assert "stored values affected: 12, see metadata_json_strings" in found.detail
+
+
+def test_what_stored_values_only_suggest_stays_a_warning_with_their_number() -> None:
+    subject = Fixed(answer()).found("metadata_keys", Status.WARN, count=12)
+    found = judged(subject, answer(KEYS), "small")
+    assert found.status is Status.WARN
+    assert "stored values that may be affected: 12, see metadata_keys" in found.detail
 
 
 @pytest.mark.parametrize(
@@ -127,15 +135,15 @@ def test_an_object_that_stays_is_a_fail_whatever_came_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("functional", "passed", "with_store"),
-    [(True, True, True), (False, True, False), (True, False, False)],
+    ("functional", "failed", "with_store"),
+    [(True, None, True), (False, None, False), *((True, step, False) for step in STEPS)],
 )
 def test_small_values_ask_the_store_only_where_that_was_allowed_and_works(
-    functional: bool, passed: bool, with_store: bool
+    functional: bool, failed: str | None, with_store: bool
 ) -> None:
     subject = Fixed(answer(), functional=functional)
-    if passed:
-        subject.found("store_get").outcomes["store_delete"] = Check("store_delete", "store", "title", Status.OK)
+    for step in STEPS:
+        subject.found(step, Status.FAIL if step == failed else Status.OK)
     found = round_trip.run_inline(subject)
     assert found is not None
     params = subject.asked[0]
@@ -158,6 +166,34 @@ def test_offloaded_values_are_asked_for_in_batches_of_one_folder() -> None:
     assert asked == [value.id for value in corpus(BASE, subject.asked[0]["folder"])]
     assert max(len(params["values"]) for params in subject.asked) == round_trip.VALUES_AT_ONCE
     assert found.data["values"] == 50 * len(subject.asked)
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "requests", "timeout_s", "at_once"),
+    [
+        (0.0, None, 30.0, 16),
+        (10.0, 1, 30.0, 16),
+        (300.0, 1, 30.0, 7),
+        (600.0, 2, 30.0, 7),
+        (300.0, 1, 120.0, 16),
+        (5_000.0, 1, 30.0, 1),
+    ],
+)
+def test_the_farther_the_store_the_fewer_values_at_once(
+    latency_ms: float, requests: int | None, timeout_s: float, at_once: int
+) -> None:
+    subject = Fixed(answer(), functional=True, timeout_s=timeout_s)
+    subject.found("store_put", latency_ms=latency_ms, requests=requests).outcomes["store_get"] = Check(
+        "store_get", "store", "title", Status.OK, data={"latency_ms": latency_ms / 2, "requests": requests}
+    )
+    round_trip.run_offload(subject)
+    assert len(subject.asked[0]["values"]) == at_once
+    assert at_once == 1 or latency_ms * 6 * at_once / (requests or 1) < timeout_s * 500
+
+
+def test_the_store_is_not_blamed_on_values_while_a_permission_is_missing() -> None:
+    (spec,) = [spec for spec in CHECKS if spec.id == "round_trip_offload"]
+    assert set(STEPS) < set(spec.needs)
 
 
 def test_a_store_that_hangs_half_way_names_what_may_be_left() -> None:

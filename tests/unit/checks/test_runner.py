@@ -40,18 +40,18 @@ def outcomes(*specs: CheckSpec, asked: Subject | None = None, selected: list[Che
 
 
 def test_outcomes_carry_what_the_check_is_and_what_it_found() -> None:
-    (check,) = outcomes(spec("one", interface.fail("expected 1, got 2", data_is="here"), hint="set it to 1"))
+    (check,) = outcomes(spec("one", interface.fail("expected 1, got 2", "set it to 1", data_is="here")))
     assert (check.id, check.category, check.title) == ("one", CONFIG, "one is fine")
     assert (check.status, check.detail, check.hint) == (Status.FAIL, "expected 1, got 2", "set it to 1")
     assert check.data == {"data_is": "here"}
     assert check.duration_ms is not None and check.duration_ms >= 0
 
 
-def test_a_findings_own_hint_wins_and_ok_has_none() -> None:
-    own, fine = outcomes(
-        spec("own", interface.fail("no", "this mends it"), hint="general"), spec("fine", FINE, hint="general")
+def test_what_is_ok_needs_no_hint() -> None:
+    broken, fine = outcomes(
+        spec("broken", interface.fail("no", "this mends it")), spec("fine", Finding(Status.OK, "fine", "mend it"))
     )
-    assert (own.hint, fine.hint) == ("this mends it", "")
+    assert (broken.hint, fine.hint) == ("this mends it", "")
 
 
 def test_what_is_not_there_is_not_reported() -> None:

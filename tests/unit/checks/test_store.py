@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from xcomctl.checks.interface import FUNCTIONAL, Subject
-from xcomctl.checks.store import CHECKS, LARGEST_TRIED
+from xcomctl.checks import store as store_checks
+from xcomctl.checks.catalogue import CHECKS as CATALOGUE
+from xcomctl.checks.interface import FUNCTIONAL, CheckSpec, Subject, TimedOut, ok
+from xcomctl.checks.runner import run
+from xcomctl.checks.store import CHECKS, LARGEST_TRIED, LARGEST_TRIED_IN_TASK
 from xcomctl.model.phases import Line
-from xcomctl.model.preflight import PreflightOptions
+from xcomctl.model.preflight import CONFIG, CONNECTION, STORE, PreflightOptions
 from xcomctl.model.requests import ResolvedSetting
 from xcomctl.model.verdicts import Status
+from xcomctl.roundtrip import canary as offloaded
+from xcomctl.store.bucket import Place, Presence
 from xcomctl.store.canary import Outcome, Step
+from xcomctl.store.opened import Tried
 
 BY_ID = {spec.id: spec for spec in CHECKS}
 STEPS = ("put", "head", "get", "list", "delete")
 
 
-def subject(path: str = "s3://conn@bucket/xcom", threshold: int = 20_000) -> Subject:
-    def never(*_: Any) -> dict[str, Any]:
-        raise AssertionError("the target was asked")
+def never(*_: Any) -> dict[str, Any]:
+    raise AssertionError("the target was asked")
 
-    made = Subject(PreflightOptions(expect_path=path, expect_threshold=threshold), never, lambda *_: None)
+
+def subject(
+    path: str = "s3://conn@bucket/xcom", threshold: int = 20_000, asked: Any = never, **options: Any
+) -> Subject:
+    made = Subject(PreflightOptions(expect_path=path, expect_threshold=threshold, **options), asked, lambda *_: None)
     made.line = Line.AF3
     made.settings = {name: ResolvedSetting(None, None) for name in ("backend", "path", "threshold", "compression")}
     return made
@@ -48,16 +58,93 @@ def test_all_are_asked_for_and_need_the_bucket() -> None:
 
 @pytest.mark.parametrize(
     ("path", "threshold", "applying"),
-    [("s3://c@b/x", 20_000, set(BY_ID)), ("s3://c@b/x", -1, set(BY_ID) - {"store_offload"}), ("", 20_000, set())],
+    [
+        ("s3://c@b/x", 20_000, set(BY_ID)),
+        ("s3://c@b/x", -1, set(BY_ID) - {"store_offload"}),
+        ("", 20_000, {"store_bucket"}),
+    ],
 )
 def test_which_apply(path: str, threshold: int, applying: set[str]) -> None:
     assert {spec.id for spec in CHECKS if spec.applies(subject(path, threshold))} == applying
 
 
-def test_a_value_too_large_to_try_is_skipped_before_anything_is_asked() -> None:
-    finding = BY_ID["store_offload"].run(subject(threshold=LARGEST_TRIED + 1))
+@pytest.mark.parametrize("path", ["", "no/scheme"])
+def test_without_a_path_the_first_check_of_what_was_asked_for_says_so(path: str) -> None:
+    looked_at = subject(path, functional=True, connection_id="store")
+    specs = [spec for spec in CATALOGUE if spec.category in (CONNECTION, STORE) and spec.asked_by in ("", FUNCTIONAL)]
+    fine = CheckSpec("config_class", CONFIG, "what the others need, and only Airflow can tell", lambda _: ok("fine"))
+    checks = list(run([fine, *specs], specs, looked_at))
+    assert [(check.id, check.status) for check in checks] == [
+        ("connection_id", Status.SKIP),
+        ("store_bucket", Status.SKIP),
+    ]
+    for check in checks:
+        assert check.detail.startswith("there is no base path to look at: ")
+        assert check.hint == "--expect-path s3://store@BUCKET/xcom"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "in_task", "hint"),
+    [
+        (LARGEST_TRIED + 1, False, "--in-task: a task tries up to 67,108,864"),
+        (LARGEST_TRIED_IN_TASK + 1, False, ""),
+        (LARGEST_TRIED_IN_TASK + 1, True, ""),
+    ],
+)
+def test_a_value_too_large_to_try_is_skipped_before_anything_is_asked(threshold: int, in_task: bool, hint: str) -> None:
+    finding = BY_ID["store_offload"].run(subject(threshold=threshold, in_task=in_task))
     assert finding is not None
-    assert finding.status is Status.SKIP
+    assert (finding.status, finding.hint) == (Status.SKIP, hint)
+
+
+def test_a_task_tries_a_larger_one() -> None:
+    with pytest.raises(AssertionError, match="the target was asked"):
+        BY_ID["store_offload"].run(subject(threshold=LARGEST_TRIED + 1, in_task=True))
+
+
+@pytest.mark.parametrize("removal", ["gone", "refused", "hangs"])
+def test_a_backend_that_hangs_names_what_may_be_left(monkeypatch: pytest.MonkeyPatch, removal: str) -> None:
+    asked: dict[str, Any] = {}
+
+    def hangs(name: str, params: Any, timeout_s: float) -> dict[str, Any]:
+        asked.update(params)
+        raise TimedOut
+
+    def remove(store: Any, run_id: str) -> str | None:
+        assert run_id == asked["run_id"]
+        if removal == "hangs":
+            time.sleep(5)
+        return "s3://an-object" if removal == "refused" else None
+
+    monkeypatch.setattr(offloaded, "remove", remove)
+    looked_at = subject(asked=hangs, timeout_s=0.2)
+    looked_at.shared["store.opened"] = SimpleNamespace(uri=lambda below: f"s3://conn@bucket/xcom/{below}")
+    finding = BY_ID["store_offload"].run(looked_at)
+    assert finding is not None
+    folder = f"s3://conn@bucket/xcom/xcomctl_preflight/{asked['run_id']}"
+    left = {"gone": None, "refused": "s3://an-object", "hangs": folder}[removal]
+    assert (finding.status, finding.data) == (Status.FAIL, {"timed_out": True, "left_behind": left})
+    assert (left or folder) in finding.detail
+    assert finding.hint == "allow more with --timeout" + (f", and remove {left}" if left else "")
+
+
+@pytest.mark.parametrize(
+    ("base_path", "hint"),
+    [
+        ("s3://c@b/x", "aws s3 mb s3://b"),
+        ("gs://c@b/x", "gcloud storage buckets create gs://b"),
+        ("abfs://c@b/x", "az storage container create --name b --account-name ACCOUNT"),
+        ("hdfs://c@b/x", "'b', with the tool of whatever hdfs:// stands for"),
+    ],
+)
+def test_how_a_bucket_is_made(monkeypatch: pytest.MonkeyPatch, base_path: str, hint: str) -> None:
+    store = SimpleNamespace(base_path=base_path, is_s3=base_path.startswith("s3"), is_local=False)
+    monkeypatch.setattr(store_checks, "Store", lambda path: store)
+    missing = Place(Presence.MISSING, "b", Tried(None, FileNotFoundError("no")))
+    monkeypatch.setattr(store_checks.bucket, "place", lambda opened: missing)
+    finding = BY_ID["store_bucket"].run(subject(base_path))
+    assert finding is not None
+    assert finding.hint == f"correct the bucket's name, or create it: {hint}"
 
 
 @pytest.mark.parametrize("step", STEPS)

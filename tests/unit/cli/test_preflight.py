@@ -53,6 +53,9 @@ def preflight(tmp_path: Path, environment: dict[str, str]):  # type: ignore[no-u
         (("--via", "ssh 'host"), "No closing quotation"),
         (("--via", ""), "the command prefix is empty"),
         (("--api", "http://localhost"), "--api goes with --in-task"),
+        (("-D", "prod", "--via", "docker exec x"), "leave out --via"),
+        (("--list", "--output", "junit"), "--list gives text or json"),
+        (("--only", "config_drift"), "compares contexts"),
         (("--output", "yaml"), "invalid choice"),
     ],
 )
@@ -69,7 +72,7 @@ def test_list_needs_no_airflow(preflight) -> None:  # type: ignore[no-untyped-de
     for check_id in ("config_backend", "config_path", "config_threshold"):
         assert check_id in run.stdout
     listed = json.loads(preflight("--list", "--output", "json").stdout)
-    assert {entry["asked_by"] for entry in listed["checks"]} == {"", "--functional-s3", "--in-task"}
+    assert {entry["asked_by"] for entry in listed["checks"]} == {"", "--functional-s3", "--in-task", "several contexts"}
 
 
 def test_a_python_without_airflow_is_inconclusive_in_every_format(preflight, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

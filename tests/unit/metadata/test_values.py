@@ -36,6 +36,12 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
         text = str(statement.compile(dialect=dialect))
         assert "FROM xcom" in text or "FROM airflow.xcom" in text, text
         print(name, number, sa.__version__)
+    for found in (af2, af3):
+        statement = xcoms.about_how_many_select(found, name)
+        assert (statement is None) == (name == "sqlite"), name
+        if statement is not None:
+            text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+            assert "xcom" in text and ("airflow" in text) == (found is af3), text
 """
 
 

@@ -147,6 +147,12 @@ def test_what_would_not_be_that_phase_is_refused(arguments):
         ("AIRFLOW__XCOM_BACKEND", BACKEND),
         ("AIRFLOW__COMMON_IO__XCOM_BACKEND", BACKEND),
         ("_AIRFLOW__CORE__XCOM_BACKEND", BACKEND),
+        ("AIRFLOW__AIRFLOW__CORE__XCOM_BACKEND", BACKEND),
+        ("AIRFLOW__DATABASE__XCOM_BACKEND", BACKEND),
+        ("AIRFLOW__CORE__XCOM_OBJECT_STORAGE_BACKEND", BACKEND),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_BASE_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_BACKEND_PATH", PATH),
+        ("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD_BYTES", THRESHOLD),
     ],
 )
 def test_near_misses(name, meant):
@@ -174,6 +180,54 @@ def test_near_misses(name, meant):
     ],
 )
 def test_no_near_miss(name):
+    assert near_miss(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Custom backends' own variables.
+        "AIRFLOW_XCOM_BACKEND_BUCKET",
+        "AIRFLOW_XCOM_BACKEND_PATH",
+        "AIRFLOW_XCOM_BACKEND_COMPRESSION",
+        "AIRFLOW_XCOM_BACKEND_SECRET_KEY",
+        "AIRFLOW__XCOM_BACKEND_CONN_ID",
+        "AIRFLOW__XCOM_BACKEND__CONN_ID",
+        "AIRFLOW__XCOM_BACKEND__PATH",
+        "AIRFLOW__CORE__XCOM_BACKEND_BUCKET",
+        "AIRFLOW__CORE__XCOM_BACKEND_CONN_ID",
+        "AIRFLOW__CORE__XCOM_BACKEND_FOLDER",
+        "AIRFLOW__ASTRO_SDK__XCOM_STORAGE_CONN_ID",
+        "AIRFLOW__ASTRO_SDK__XCOM_STORAGE_URL",
+        "AIRFLOW__ASTRO_SDK__STORE_DATA_LOCAL_DEV",
+        "AIRFLOW__AWS_S3_XCOM_BACKEND__BUCKET_NAME",
+        "AIRFLOW__AWS_S3_XCOM_BACKEND__PREFIX",
+        "XCOM_BACKEND_BUCKET_NAME",
+        "XCOM_BACKEND_UPLOAD_CONTENT_AS_GZIP",
+        "XCOM_BACKEND_SECRET",
+        "S3_XCOM_BACKEND_PREFIX",
+        "GCS_XCOM_BUCKET_NAME",
+        # Services beside Airflow, as Kubernetes and Docker announce them.
+        "AIRFLOW_XCOM_BACKEND_SERVICE_HOST",
+        "AIRFLOW_XCOM_BACKEND_PORT_8080_TCP_ADDR",
+        # Tools that carry Airflow's variables under names of their own.
+        "TF_VAR_AIRFLOW__CORE__XCOM_BACKEND",
+        "TF_VAR_AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH",
+        "TF_VAR_airflow_xcom_backend",
+        "HELM_AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD",
+        "X_AIRFLOW__CORE__XCOM_BACKEND",
+        # Other things, backups and drafts.
+        "AIRFLOW_PATH_TO_XCOM_OBJECTSTORAGE_DOCS",
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH_OLD",
+        "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH_OLD",
+        "AIRFLOW__CORE__XCOM_OBJECTSTORAGE_PATH_OLD",
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD_BACKUP",
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION_NEW",
+        "AIRFLOW__CORE__XCOM_BACKEND_V2",
+        "OLD_AIRFLOW__CORE__XCOM_BACKEND",
+    ],
+)
+def test_what_has_words_of_its_own_is_another_name_on_purpose(name):
     assert near_miss(name) is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Optional
+from typing import Callable, Optional
 
 from xcomctl.agent.context import RequestContext, RequestError
 from xcomctl.agent.requests.common import base_path_of
@@ -38,7 +38,7 @@ def run(context: RequestContext) -> ControlFlowAnswer:
     unmeasured = ""
     left: tuple[str, ...] = ()
     try:
-        with _threshold(offloaded, context.number("threshold", -1)):
+        with _threshold(offloaded, context.number("threshold", -1), context.check):
             for value in values:
                 context.check()
                 place_objects(Sample(ValueForm.OWN_PATH, value.value, objects=value.objects))
@@ -78,12 +78,14 @@ def _chosen(context: RequestContext, base_path: str, folder: str, may_ask_store:
     return [values[name] for name in ids]
 
 
-def _threshold(offloaded: bool, threshold: int) -> contextlib.AbstractContextManager[None]:
+def _threshold(
+    offloaded: bool, threshold: int, safe_point: Callable[[], None]
+) -> contextlib.AbstractContextManager[None]:
     """The threshold for the round trip: the target's own one wherever it keeps the small values in the database."""
     if offloaded:
-        return xcom_class.threshold_of(0)
+        return xcom_class.threshold_of(0, safe_point)
     if 0 <= threshold <= LONGEST_JSON:
-        return xcom_class.threshold_of(-1)
+        return xcom_class.threshold_of(-1, safe_point)
     return contextlib.nullcontext()
 
 

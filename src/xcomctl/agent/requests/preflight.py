@@ -99,7 +99,7 @@ class _Asker:
         """See :data:`xcomctl.checks.interface.UnderTarget`."""
         assert self._subject is not None
         if not self._subject.overrides:
-            return target.here(name, params, timeout_s)
+            return target.here(name, params, timeout_s, self._safe_point)
         if self._child is None:
             self._child = self._new_child(self._subject)
         return self._child.request(name, params, timeout_s)
