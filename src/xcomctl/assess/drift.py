@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from xcomctl.model.phases import BASE_XCOM_SPELLINGS
+from xcomctl.model.phases import BASE_XCOM, Line
 from xcomctl.model.preflight import CONFIG, ContextReport, PreflightAnswer
-from xcomctl.model.settings import BACKEND, SETTINGS, Setting
+from xcomctl.model.settings import BACKEND, SETTINGS, Setting, same_value
 from xcomctl.model.verdicts import Check, Status
 
 CHECK_ID = "config_drift"
-_TITLE = "every context resolves the same settings"
+TITLE = "every context resolves the same settings"
 
 
 def drift(contexts: Sequence[ContextReport]) -> Check | None:
@@ -27,7 +27,7 @@ def drift(contexts: Sequence[ContextReport]) -> Check | None:
     parts = []
     data: dict[str, Mapping[str, object]] = {}
     for setting in SETTINGS:
-        values = {name: _value(answer, setting) for name, answer in answers.items()}
+        values = _values(answers, setting)
         if len(set(values.values())) > 1:
             parts.append(f"{setting.key}: {_who_has_what(values)}")
             data[setting.name] = values
@@ -55,14 +55,28 @@ def drift(contexts: Sequence[ContextReport]) -> Check | None:
     return _check(Status.OK, f"{len(answers)} contexts resolve the same settings and run the same versions")
 
 
-def _value(answer: PreflightAnswer, setting: Setting) -> str:
-    found = answer.setting(setting.name)
-    if found.error is not None:
-        return f"unreadable ({found.error})"
-    value = "" if found.value is None else str(found.value)
-    if setting is BACKEND and (not value or value in BASE_XCOM_SPELLINGS):
+def _values(answers: Mapping[str, PreflightAnswer], setting: Setting) -> dict[str, str]:
+    """The words for what each context has: the same ones where two spellings mean the same."""
+    values: dict[str, str] = {}
+    spellings: dict[str, str] = {}  # a text of each meaning, and its words
+    for name, answer in answers.items():
+        found = answer.setting(setting.name)
+        if found.error is not None:
+            values[name] = f"unreadable ({found.error})"
+            continue
+        text = "" if found.value is None else str(found.value)
+        line = Line(answer.line)
+        same = next((other for other in spellings if same_value(setting, text, other, line)), None)
+        if same is None:
+            same, spellings[text] = text, _shown(setting, text, line)
+        values[name] = spellings[same]
+    return values
+
+
+def _shown(setting: Setting, text: str, line: Line) -> str:
+    if setting == BACKEND and same_value(setting, text, BASE_XCOM, line):
         return "BaseXCom"  # under whatever name (F48)
-    return value or "nothing"
+    return text or "nothing"
 
 
 def _who_has_what(values: Mapping[str, str]) -> str:
@@ -77,4 +91,4 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _check(status: Status, detail: str, hint: str = "", data: Mapping[str, object] | None = None) -> Check:
-    return Check(CHECK_ID, CONFIG, _TITLE, status, detail, hint, data=dict(data or {}))
+    return Check(CHECK_ID, CONFIG, TITLE, status, detail, hint, data=dict(data or {}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ VERSION = "canary_version"
 PUSH = "push_in_task"
 
 _POLL_S = 1.0
+#: What a request to an agent may take although the time is up: the first one imports Airflow.
+_LEAST_S = 30.0
 #: How often an empty log is asked for again: where logs are kept remotely, they come after the task's end.
 _LOG_TRIES = 3
 _LOG_LINES = 15
@@ -123,15 +126,23 @@ class RestWay:
 
 
 class AgentWay:
-    """Through an agent in a context that has the metadata database."""
+    """Through an agent in a context that has the metadata database.
 
-    def __init__(self, session: AgentSession) -> None:
+    A database that is stuck answers nothing: no request goes on much beyond ``timeout_s`` seconds after the trigger.
+    """
+
+    def __init__(self, session: AgentSession, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._session = session
+        self._timeout_s = timeout_s
+        self._deadline = time.monotonic() + timeout_s
 
     def trigger(self, run_id: str, conf: Mapping[str, Any]) -> str:
         """See :class:`TaskWay`."""
+        self._deadline = time.monotonic() + self._timeout_s
         params = {"dag_id": DAG_ID, "run_id": run_id, "conf": dict(conf)}
-        answer = requests.TriggerAnswer.from_json(self._session.request(requests.TRIGGER, params))
+        answer = requests.TriggerAnswer.from_json(
+            self._session.request(requests.TRIGGER, params, timeout=self._time_left())
+        )
         if not answer.known:
             return _UNKNOWN
         return _PAUSED if answer.paused else ""
@@ -144,7 +155,7 @@ class AgentWay:
     def value(self, run_id: str) -> Any:
         """See :class:`TaskWay`."""
         params = {"dag_id": DAG_ID, "run_id": run_id, "values_below": 4 * in_task.MAX_ANSWER_BYTES}
-        stream = self._session.stream(requests.XCOMS, params)
+        stream = self._session.stream(requests.XCOMS, params, timeout=self._time_left())
         items = [requests.XcomItem.from_json(record) for record in stream]
         return next((item.value for item in items if item.task_id == TASK_ID and item.key == "return_value"), None)
 
@@ -154,7 +165,12 @@ class AgentWay:
 
     def _task_run(self, run_id: str, *, log: bool) -> requests.TaskRunAnswer:
         params = {"dag_id": DAG_ID, "run_id": run_id, "task_id": TASK_ID, "log": log}
-        return requests.TaskRunAnswer.from_json(self._session.request(requests.TASK_RUN, params))
+        return requests.TaskRunAnswer.from_json(
+            self._session.request(requests.TASK_RUN, params, timeout=self._time_left())
+        )
+
+    def _time_left(self) -> float:
+        return max(_LEAST_S, self._deadline - time.monotonic())
 
 
 def run_in_task(
@@ -163,22 +179,35 @@ def run_in_task(
     *,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     progress: Callable[[str], None],
+    stop: threading.Event | None = None,
 ) -> ContextReport:
     """Have the checks run as a task, and wait at most ``timeout_s`` seconds for what they found.
 
     The report's context is called :data:`NAME`. When there is no answer its one check, :data:`UNANSWERED`, is skipped
-    and says why, with the end of the task's log under ``log`` in its data.
+    and says why, with the end of the task's log under ``log`` in its data. Once ``stop`` is set nothing is asked or
+    waited for any more: raises :class:`KeyboardInterrupt`.
     """
     run_id = f"xcomctl-preflight-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     try:
-        return _run(way, run_id, replace(options, in_task=True), timeout_s, progress)
+        return _run(way, run_id, replace(options, in_task=True), timeout_s, progress, stop or threading.Event())
     except UserError as error:
         return _unanswered(error.message, error.hint, run_id, list(error.log))
 
 
+def _wait(stop: threading.Event, seconds: float) -> None:
+    if stop.wait(seconds):
+        raise KeyboardInterrupt
+
+
 def _run(
-    way: TaskWay, run_id: str, options: PreflightOptions, timeout_s: float, progress: Callable[[str], None]
+    way: TaskWay,
+    run_id: str,
+    options: PreflightOptions,
+    timeout_s: float,
+    progress: Callable[[str], None],
+    stop: threading.Event,
 ) -> ContextReport:
+    _wait(stop, 0)
     progress(f"a run of {DAG_ID}")
     refused = way.trigger(run_id, {in_task.CONF_OPTIONS: options.to_json()})
     if refused == _UNKNOWN:
@@ -194,8 +223,9 @@ def _run(
     said = ""
     while True:
         seen = way.progress(run_id)
+        _wait(stop, 0)
         if seen.over:
-            return _ended(way, run_id, seen)
+            return _ended(way, run_id, seen, stop)
         if time.monotonic() >= deadline:
             return _unanswered(
                 f"no answer within {timeout_s:g} s: of {run_id}, {seen}",
@@ -205,16 +235,16 @@ def _run(
         if said != str(seen):
             said = str(seen)
             progress(f"the task's answer: {said}")
-        time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
+        _wait(stop, min(_POLL_S, max(0.0, deadline - time.monotonic())))
 
 
-def _ended(way: TaskWay, run_id: str, seen: Progressed) -> ContextReport:
+def _ended(way: TaskWay, run_id: str, seen: Progressed, stop: threading.Event) -> ContextReport:
     value = way.value(run_id) if seen.succeeded else None
     found = in_task.unpacked(value)
     if found is not None:
         return _report(found, ())
     # The log has the answer too, for when a push fails, or goes where we cannot read.
-    log = _log(way, run_id)
+    log = _log(way, run_id, stop)
     found = in_task.in_log(log)
     lines = [redact(line) for line in in_task.without_answer(log)]
     if found is not None:
@@ -236,13 +266,13 @@ def _telling(lines: list[str]) -> str:
     return f"; its log says: {(raised or lines)[-1]}" if lines else "; it has no log"
 
 
-def _log(way: TaskWay, run_id: str) -> str:
+def _log(way: TaskWay, run_id: str, stop: threading.Event) -> str:
     for attempt in range(_LOG_TRIES):
         log = way.log(run_id)
         if log.strip():
             return log
         if attempt + 1 < _LOG_TRIES:
-            time.sleep(_POLL_S)
+            _wait(stop, _POLL_S)
     return ""
 
 
@@ -285,8 +315,9 @@ def _astray(run_id: str, seen: Progressed, value: Any, lines: list[str]) -> Chec
 def _unanswered(detail: str, hint: str, run_id: str, log: list[str] | None = None) -> ContextReport:
     data: dict[str, Any] = {"run_id": run_id} if run_id else {}
     if log:
-        data["log"] = log[-_LOG_LINES:]
+        data["log"] = [redact(line) for line in log[-_LOG_LINES:]]
     check = Check(
-        UNANSWERED, CONNECTION, "the path's connection resolves as a task sees it", Status.SKIP, detail, hint, data=data
-    )
+        UNANSWERED, CONNECTION, "the path's connection resolves as a task sees it", Status.SKIP,
+        redact(detail), redact(hint), data=data,
+    )  # fmt: skip
     return ContextReport(NAME, (check,))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 
 from xcomctl.assess import in_task
 from xcomctl.assess.preflight import Ask, UsageError
-from xcomctl.clients.airflow_api import AirflowApi
+from xcomctl.clients.airflow_api import AirflowApi, without_login
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.deployments import ApiEntry
 from xcomctl.deployment.reach.interface import Reach
@@ -19,35 +23,100 @@ from xcomctl.model.preflight import CATEGORIES, CatalogueEntry, ContextReport, P
 PASSWORD_VARIABLE = "XCOMCTL_API_PASSWORD"  # noqa: S105 — a name
 TOKEN_VARIABLE = "XCOMCTL_API_TOKEN"  # noqa: S105
 
+#: How soon it is noticed that the run is to stop, and what an agent may take to end, and once more.
+_LOOK_EVERY_S = 0.1
+_END_GRACE_S = 2.5
 
-def through_api(entry: ApiEntry, options: PreflightOptions, timeout_s: float) -> Ask:
-    """Triggered and read through the REST API, with credentials from the environment."""
+
+def through_api(
+    entry: ApiEntry, options: PreflightOptions, timeout_s: float, stop: threading.Event | None = None
+) -> Ask:
+    """Triggered and read through the REST API, with credentials from the environment.
+
+    Once ``stop`` is set, what was asked is left alone: raises :class:`KeyboardInterrupt`.
+    """
+    url = without_login(entry.url)
+    stopping = stop or threading.Event()
 
     def ask(waiting: Callable[[str], None]) -> ContextReport:
-        waiting(f"the API at {entry.url}")
+        waiting(f"the API at {url}")
         token = _secret(entry.token_env)
         password = _secret(entry.password_env)
         if not token and not (entry.username and password):
             raise UserError(
-                f"there is no login for the API at {entry.url}",
+                f"there is no login for the API at {url}",
                 f"export {entry.token_env or TOKEN_VARIABLE}, or give the user's name and export "
                 f"{entry.password_env or PASSWORD_VARIABLE}",
             )
-        with AirflowApi.detect(entry.url, username=entry.username or "", password=password, token=token) as api:
-            return in_task.run_in_task(in_task.RestWay(api), options, timeout_s=timeout_s, progress=waiting)
+
+        def work() -> ContextReport:
+            with AirflowApi.detect(entry.url, username=entry.username or "", password=password, token=token) as api:
+                way = in_task.RestWay(api)
+                return in_task.run_in_task(way, options, timeout_s=timeout_s, progress=waiting, stop=stopping)
+
+        # A request is left to its own time limit: nothing here depends on how it ends.
+        return _unless_stopped(stopping, work, lambda thread: None)
 
     return ask
 
 
-def through_context(reach: Reach, options: PreflightOptions, timeout_s: float) -> Ask:
-    """Triggered and read by an agent in a context that has the metadata database."""
+def through_context(
+    reach: Reach, options: PreflightOptions, timeout_s: float, stop: threading.Event | None = None
+) -> Ask:
+    """Triggered and read by an agent in a context that has the metadata database.
+
+    Once ``stop`` is set, the agent is ended: raises :class:`KeyboardInterrupt`.
+    """
+    stopping = stop or threading.Event()
 
     def ask(waiting: Callable[[str], None]) -> ContextReport:
         waiting(f"the agent in {reach.name}")
-        with AgentSession(reach) as session:
-            return in_task.run_in_task(in_task.AgentWay(session), options, timeout_s=timeout_s, progress=waiting)
+        session = AgentSession(reach)
+
+        def work() -> ContextReport:
+            with session:
+                way = in_task.AgentWay(session, timeout_s)
+                return in_task.run_in_task(way, options, timeout_s=timeout_s, progress=waiting, stop=stopping)
+
+        def end(thread: threading.Thread) -> None:
+            # Whoever waits for the agent then stops waiting, and closes the session.
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                if session.pid is not None and thread.is_alive():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(session.pid, number)
+                thread.join(_END_GRACE_S)
+
+        return _unless_stopped(stopping, work, end)
 
     return ask
+
+
+def _unless_stopped(
+    stop: threading.Event, work: Callable[[], ContextReport], end: Callable[[threading.Thread], None]
+) -> ContextReport:
+    """What ``work`` gives, from a thread of its own: what it waits in need not know of ``stop``.
+
+    Once that is set, or on Ctrl-C: ``end`` gets the thread, then raises :class:`KeyboardInterrupt`.
+    """
+    outcome: Future[ContextReport] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=run, name="xcomctl-task", daemon=True)
+    thread.start()
+    try:
+        while not wait([outcome], timeout=_LOOK_EVERY_S).done:
+            if stop.is_set():
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        stop.set()
+        end(thread)
+        raise
+    return outcome.result()
 
 
 def split(

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.errors import UserError
-
 if TYPE_CHECKING:
     from xcomctl.deployment.deployments import Deployment
     from xcomctl.deployment.reach.interface import Reach
@@ -40,17 +38,23 @@ def deployment(args: argparse.Namespace) -> Deployment | None:
     """The deployment that the options or the environment name, ``None`` for none. Raises ``DeploymentError``."""
     from xcomctl.deployment.deployments import NAME_VARIABLE, load
 
+    named = bool(args.via or args.python)
+    if args.deployment and named:
+        args.usage_error("a deployment says itself which contexts it has: leave out --via and --python, or -D")
     # The variable stands in for -D alone: who names a context means that one.
-    name = args.deployment or (None if args.via or args.python else os.environ.get(NAME_VARIABLE))
+    name = args.deployment or (None if named else os.environ.get(NAME_VARIABLE))
     return load(name, args.config) if name else None
 
 
 def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
-    """The way into every context that was chosen. Raises :class:`UserError` and leaves for a usage error."""
+    """The way into every context that was chosen; none for a deployment without contexts.
+
+    Raises :class:`~xcomctl.errors.UserError` and leaves for a usage error.
+    """
     from xcomctl.deployment.reach.command import CommandReach
     from xcomctl.deployment.reach.local import LocalReach
 
-    if chosen is not None and not args.via and args.python is None:
+    if chosen is not None:
         return chosen.reaches()
     if args.via:
         found: list[Reach] = []
@@ -61,14 +65,6 @@ def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
                 args.usage_error(f"--via {prefix!r}: {error}")
         return found
     return [LocalReach(Path(args.python or sys.executable), label="local")]
-
-
-def no_contexts(chosen: Deployment) -> UserError:
-    """For a deployment that names no context."""
-    return UserError(
-        f"the deployment {chosen.name!r} in {chosen.file} has no contexts",
-        f"[[deployments.{chosen.name}.contexts]] with name and via",
-    )
 
 
 def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:

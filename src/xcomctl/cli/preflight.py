@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +14,8 @@ from xcomctl.model.preflight import DEFAULT_TIMEOUT_S, PreflightOptions
 from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from xcomctl.assess.preflight import Ask
-    from xcomctl.deployment.deployments import Deployment
-    from xcomctl.deployment.reach.interface import Reach
-    from xcomctl.model.preflight import CatalogueAnswer, PreflightReport
+    from xcomctl.deployment.deployments import ApiEntry
+    from xcomctl.model.preflight import PreflightReport
 
 NAME = "preflight"
 LIST_SCHEMA = "xcomctl.preflight-list/1"
@@ -43,6 +39,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     expected.add_argument("--expect-path", metavar="URL", help="what xcom_objectstorage_path has to resolve to")
     expected.add_argument(
         "--expect-threshold", metavar="BYTES", type=_whole, help="what xcom_objectstorage_threshold has to resolve to"
+    )
+    expected.add_argument(
+        "--expect-compression", metavar="CODEC", help="what xcom_objectstorage_compression has to resolve to"
     )
     expected.add_argument("--phase", choices=_TARGETS, help="the phase that the settings have to amount to")
     expected.add_argument(
@@ -69,7 +68,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     judged.add_argument("--fail-on-warn", action="store_true", help="exit with 4 when there are warnings")
     judged.add_argument(
         "--timeout", metavar="SECONDS", type=_seconds, default=DEFAULT_TIMEOUT_S,
-        help="what a check may wait for store, database or secrets backend (default: 30)",
+        help="what a check may wait for the store, a secrets backend, or the database's first answer (default: 30)",
     )  # fmt: skip
     contexts.add_options(parser)
     task = parser.add_argument_group("with --in-task")
@@ -91,35 +90,27 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
     if args.list:
-        return _list(args.output)
+        return _list(args)
     if args.api and not args.in_task:
         args.usage_error("--api goes with --in-task")
-    chosen = contexts.deployment(args)
-    options = _options(args, chosen)
-    # Managed Airflow gives no way into a context: the API alone will do then.
-    api_only = args.in_task and args.api and not (args.via or args.python or chosen)
-    reaches = [] if api_only else contexts.reaches(args, chosen)
-    if not reaches and not api_only:
-        assert chosen is not None
-        raise contexts.no_contexts(chosen)
-    if args.dry_run:
-        return _dry_run(args, options, [reach.name for reach in reaches])
-
-    from xcomctl.assess.preflight import Preflight, UsageError, record
+    from xcomctl.assess import preflight_plan
+    from xcomctl.assess.preflight import UsageError, record
     from xcomctl.errors import UserError
     from xcomctl.report.progress import progress_for
 
+    chosen = contexts.deployment(args)
+    api = _api(args)
+    # Managed Airflow gives no way into a context; its API alone is named then.
+    reaches = [] if api is not None and not (args.via or args.python or chosen) else contexts.reaches(args, chosen)
+    planned = preflight_plan.plan(_options(args), chosen, reaches, api)
+    if args.dry_run:
+        print("\n".join(planned.lines()))
+        return Verdict.OK.exit_code
     progress = progress_for(sys.stderr)
     try:
-        asked, others = _with_task(args, options, chosen, reaches) if args.in_task else (options, {})
-        report = Preflight(
-            asked or options,
-            reaches if asked else [],
-            progress,
-            _log(args.verbose),
-            others=others,
-            fail_on_warn=args.fail_on_warn,
-        ).run()
+        report = preflight_plan.execute(
+            planned, progress, _log(args.verbose), task_timeout_s=args.task_timeout, fail_on_warn=args.fail_on_warn
+        )
     except UsageError as error:
         args.usage_error(f"{error.message} ({error.hint})")
         raise
@@ -127,52 +118,38 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     _render(report, args)
     try:
-        record(report, chosen.name if chosen else None, args.journal or (chosen.journal if chosen else None))
+        record(report, planned.deployment, args.journal or (chosen.journal if chosen else None))
     except UserError as error:
         # A pod's disk may be read-only, and what was measured is true all the same; a gate will miss the entry.
         print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
     return report.verdict.exit_code
 
 
-def _options(args: argparse.Namespace, chosen: Deployment | None) -> PreflightOptions:
-    options = PreflightOptions(
+def _options(args: argparse.Namespace) -> PreflightOptions:
+    return PreflightOptions(
         connection_id=args.conn_id,
         expect_backend=args.expect_backend,
         expect_path=args.expect_path,
         expect_threshold=args.expect_threshold,
+        expect_compression=args.expect_compression,
         phase=args.phase,
         planned=args.planned,
         functional=args.functional_s3,
         strict=args.strict,
+        in_task=args.in_task,
         timeout_s=args.timeout,
         only=tuple(name for names in args.only for name in names),
         skip=tuple(name for names in args.skip for name in names),
     )
-    if chosen is not None and (args.planned or args.phase in (Phase.DUAL_READ.value, Phase.OFFLOAD.value)):
-        # What the deployment plans stands in for what the command line leaves open.
-        if options.expect_path is None:
-            options = dataclasses.replace(options, expect_path=chosen.settings.path)
-        if options.expect_threshold is None and args.phase != Phase.DUAL_READ.value:
-            options = dataclasses.replace(options, expect_threshold=chosen.settings.threshold)
-    return options
 
 
-def _with_task(
-    args: argparse.Namespace, options: PreflightOptions, chosen: Deployment | None, reaches: Sequence[Reach]
-) -> tuple[PreflightOptions | None, dict[str, Ask]]:
-    """What the other contexts are asked for, and the task as one more of them: through the API, else the first one."""
-    from xcomctl.assess import in_task, task_context
+def _api(args: argparse.Namespace) -> ApiEntry | None:
+    if not args.api:
+        return None
+    from xcomctl.assess.task_context import PASSWORD_VARIABLE, TOKEN_VARIABLE
     from xcomctl.deployment.deployments import ApiEntry
 
-    outside, inside = task_context.split(options, _catalogue().checks)
-    api = chosen.api if chosen else None
-    if args.api:
-        api = ApiEntry(args.api, args.api_user, task_context.PASSWORD_VARIABLE, task_context.TOKEN_VARIABLE)
-    if api is not None:
-        ask = task_context.through_api(api, inside, args.task_timeout)
-    else:
-        ask = task_context.through_context(reaches[0], inside, args.task_timeout)
-    return outside, {in_task.NAME: ask}
+    return ApiEntry(args.api, args.api_user, PASSWORD_VARIABLE, TOKEN_VARIABLE)
 
 
 def _render(report: PreflightReport, args: argparse.Namespace) -> None:
@@ -202,15 +179,19 @@ def _log(verbose: bool) -> Any:
     return show
 
 
-def _list(output: str) -> int:
-    answer = _catalogue()
-    if output == "json":
-        json.dump({"schema": LIST_SCHEMA, **answer.to_json()}, sys.stdout, indent=2)
+def _list(args: argparse.Namespace) -> int:
+    from xcomctl.assess.preflight import catalogue
+
+    entries = catalogue()
+    if args.output == "json":
+        json.dump({"schema": LIST_SCHEMA, "checks": [entry.to_json() for entry in entries]}, sys.stdout, indent=2)
         print()
         return 0
-    width = max(len(entry.id) for entry in answer.checks)
+    if args.output != "text":
+        args.usage_error("--list gives text or json")
+    width = max(len(entry.id) for entry in entries)
     category = ""
-    for entry in answer.checks:
+    for entry in entries:
         if entry.category != category:
             category = entry.category
             print(category)
@@ -218,30 +199,10 @@ def _list(output: str) -> int:
     return 0
 
 
-def _catalogue() -> CatalogueAnswer:
-    """Asked of an agent, like everything about checks: it needs no Airflow to list them."""
-    from xcomctl.assess.preflight import catalogue
-    from xcomctl.deployment.reach.local import LocalReach
-
-    return catalogue(LocalReach(Path(sys.executable), label="xcomctl's own Python"))
-
-
-def _dry_run(args: argparse.Namespace, options: PreflightOptions, names: Sequence[str]) -> int:
-    where = [*names, *(["a task of the DAG xcomctl_canary"] if args.in_task else [])]
-    print("would run the checks in: " + "; ".join(where))
-    if options.functional:
-        print("would write, read and delete objects below the path (--functional-s3)")
-    if args.in_task:
-        print(
-            f"would trigger a run of xcomctl_canary {'through ' + args.api if args.api else 'through the first context'}"
-        )
-    print("would record the result in the journal; nothing else is written")
-    print(f"the checks: xcomctl {NAME} --list")
-    return Verdict.OK.exit_code
-
-
 def _check_ids(prefix: str, **_: Any) -> list[str]:
-    entries = _catalogue().checks
+    from xcomctl.assess.preflight import catalogue
+
+    entries = catalogue()
     names = [entry.id for entry in entries] + sorted({entry.category.replace(" ", "-") for entry in entries})
     return [name for name in names if name.startswith(prefix)]
 

@@ -7,24 +7,33 @@ in a few bodies. Sources: ``api_connexion/openapi/v1.yaml`` of Airflow 2.11 and 
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-import httpx
-
 from xcomctl.errors import UserError
+
+if TYPE_CHECKING:
+    import httpx
 
 #: States in which a DAG run is over; nothing of it will run again unless somebody clears it.
 FINISHED_RUN_STATES = frozenset({"success", "failed"})
 
 _PAGE = 100
 # Airflow 2 answers a wrong password with 403, as if the user were known and not allowed to.
+_LOGIN_STATUSES = (401, 403)
 _LOGIN_HINT = "Check the user name, the password, and what the user is allowed to do."
+
+
+def without_login(url: str) -> str:
+    """The URL without the user information in it, as it may be shown: a token may stand where a user's name does."""
+    return re.sub(r"(?i)^([a-z][a-z0-9+.-]*://)[^/?#]*@", r"\1", url)
 
 
 class ApiError(UserError):
@@ -87,7 +96,10 @@ class AirflowApi:
         timeout_s: float = 30.0,
         use_proxy: bool = True,
     ) -> None:
+        import httpx  # here: who asks no API starts without it
+
         self.url = url.rstrip("/")
+        self._shown = without_login(self.url)
         self.major = major
         self._credentials = (username, password)
         self._prefix = f"{self.url}/api/{'v2' if major >= 3 else 'v1'}"
@@ -109,22 +121,33 @@ class AirflowApi:
         timeout_s: float = 30.0,
         use_proxy: bool = True,
     ) -> Self:
-        """The session with whichever Airflow answers there, told apart by where its health is. Needs no login."""
+        """The session with whichever Airflow answers there, told apart by where its health is. Airflow asks for no login
+        there; a proxy in front of it may."""
+        refused: ApiError | None = None
         for major in (3, 2):
             api = cls(
                 url, major=major, username=username, password=password, token=token, timeout_s=timeout_s,
                 use_proxy=use_proxy,
             )  # fmt: skip
-            try:
-                if "metadatabase" in api.health():
-                    return api
-            except ApiUnreachable:
-                raise
-            except ApiError:
-                pass  # of another line, or no Airflow at all
-            api.close()
+            with contextlib.ExitStack() as closing:
+                closing.callback(api.close)
+                try:
+                    if "metadatabase" in api.health():
+                        closing.pop_all()
+                        return api
+                except ApiUnreachable:
+                    raise
+                except ApiError as error:  # of another line, or no Airflow at all, or nobody lets us see
+                    if error.status in _LOGIN_STATUSES:
+                        refused = error
+        if refused is not None:
+            raise ApiError(
+                f"The login for {without_login(url)} was refused before Airflow told its health: {refused.message}",
+                f"{refused.hint} Airflow itself asks for no login there: what stands in front of it?",
+                status=refused.status,
+            )
         raise ApiError(
-            f"There is no Airflow API at {url.rstrip('/')}: neither /api/v2 nor /api/v1 tells its health.",
+            f"There is no Airflow API at {without_login(url).rstrip('/')}: neither /api/v2 nor /api/v1 tells its health.",
             "give the URL of the API server (Airflow 3) or the web server (Airflow 2), without /api",
         )
 
@@ -263,6 +286,8 @@ class AirflowApi:
         headers: Mapping[str, str] | None = None,
         login: bool = True,
     ) -> httpx.Response:
+        import httpx
+
         try:
             if login and not self._has_token:
                 self._login()
@@ -276,12 +301,12 @@ class AirflowApi:
                 )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApiUnreachable(
-                f"The Airflow API at {self.url} does not answer: {str(error) or type(error).__name__}."
+                f"The Airflow API at {self._shown} does not answer: {str(error) or type(error).__name__}."
             ) from None
         if response.is_error:
             raise ApiError(
                 f"The Airflow API refused {method} {httpx.URL(url).path}: {response.status_code} {_reason(response)}",
-                _LOGIN_HINT if response.status_code in (401, 403) else "",
+                _LOGIN_HINT if response.status_code in _LOGIN_STATUSES else "",
                 status=response.status_code,
             )
         return response
@@ -291,13 +316,13 @@ class AirflowApi:
         response = self._client.post(f"{self.url}/auth/token", json={"username": username, "password": password})
         if response.is_error:
             raise ApiError(
-                f"The Airflow API at {self.url} refused the login of {username!r}: {response.status_code}.",
+                f"The Airflow API at {self._shown} refused the login of {username!r}: {response.status_code}.",
                 _LOGIN_HINT,
                 status=response.status_code,
             )
         token = self._json(response).get("access_token")
         if not isinstance(token, str):
-            raise ApiError(f"{response.request.url} answered no access token: is it Airflow 3's API server?")
+            raise ApiError(f"{_asked(response)} answered no access token: is it Airflow 3's API server?")
         self._client.headers["Authorization"] = f"Bearer {token}"
         self._has_token = True
 
@@ -306,10 +331,14 @@ class AirflowApi:
         try:
             answer = response.json()
         except ValueError:
-            raise ApiError(f"{response.request.url} answered something that is not JSON.") from None
+            raise ApiError(f"{_asked(response)} answered something that is not JSON.") from None
         if not isinstance(answer, dict):
-            raise ApiError(f"{response.request.url} answered {type(answer).__name__} where an object was expected.")
+            raise ApiError(f"{_asked(response)} answered {type(answer).__name__} where an object was expected.")
         return answer
+
+
+def _asked(response: httpx.Response) -> str:
+    return without_login(str(response.request.url))
 
 
 def _reason(response: httpx.Response) -> str:
