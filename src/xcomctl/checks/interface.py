@@ -72,7 +72,8 @@ class Subject:
     """What the checks of one run look at. What it gives is looked up once.
 
     ``under_target`` asks a process whose settings are the target's, see :data:`UnderTarget`. ``progress`` tells the
-    person what is being done (message, done, total) and is a safe point at which a run may be stopped.
+    person what is being done (message, done, total) and is a safe point at which a run may be stopped; ``safe_point``
+    is the same without a word, for while something is waited for.
     """
 
     def __init__(
@@ -80,10 +81,12 @@ class Subject:
         options: PreflightOptions,
         under_target: UnderTarget,
         progress: Callable[[str, Optional[int], Optional[int]], None],
+        safe_point: Callable[[], None] = lambda: None,
     ) -> None:
         self.options = options
         self._ask_target = under_target
         self.progress = progress
+        self.safe_point = safe_point
         self.outcomes: dict[str, Check] = {}
         #: What the checks of one category keep for one another, under a name of their own.
         self.shared: dict[str, Any] = {}

@@ -30,7 +30,7 @@ def lifecycle(subject: Subject, store: Store) -> Optional[Finding]:
     if not store.is_s3:
         return None
     # By itself: the database has a time of its own, or a large table would be reported as a store that hangs.
-    tried = within(subject.options.timeout_s, lambda: _configuration(subject, store))
+    tried = within(subject.options.timeout_s, lambda: _configuration(subject, store), subject.safe_point)
     if tried.error is not None and not _is_absent(tried):
         return warn(
             f"the lifecycle rules of {store.bucket!r} are not visible to this identity: {tried.message}. The backend "
@@ -85,7 +85,7 @@ def _judged(subject: Subject, store: Store, rule: Rule, days: int, data: dict[st
         f"airflow db clean --tables xcom --clean-before-timestamp {before:%Y-%m-%d}"
     )
     try:
-        kept, reference = within(subject.options.timeout_s, lambda: _ages(subject, store, days))
+        kept, reference = within(subject.options.timeout_s, lambda: _ages(subject, store, days), subject.safe_point)
     except TimedOut:
         return warn(
             f"{told}; the age of stored XComs was not measured: the metadata database did not answer within "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import queue
 import threading
@@ -26,6 +27,11 @@ from xcomctl.model.redaction import REDACTED, redact, redact_mapping
 from xcomctl.model.verdicts import Check, Status
 
 _T = TypeVar("_T")
+
+
+#: How often somebody is asked whether a check is still wanted, and how long it may take to end once it is not.
+_ASK_EVERY_S = 0.25
+_END_S = 4.0
 
 
 class SelectionError(ValueError):
@@ -161,14 +167,15 @@ def _applies(spec: CheckSpec, subject: Subject) -> bool:
 def _found(spec: CheckSpec, subject: Subject) -> Optional[Finding]:
     if not spec.waits:
         return spec.run(subject)
-    return within(subject.options.timeout_s, lambda: spec.run(subject))
+    return within(subject.options.timeout_s, lambda: spec.run(subject), subject.safe_point)
 
 
-def within(seconds: float, work: Callable[[], _T]) -> _T:
+def within(seconds: float, work: Callable[[], _T], safe_point: Callable[[], None] = lambda: None) -> _T:
     """The result of ``work``, which runs in a thread. Raises :class:`TimedOut`, and leaves the thread to itself then.
 
     Nothing else can be done about a client that waits for a server in a system call; the agent's end does not wait
-    for such threads.
+    for such threads. ``safe_point`` is called now and then; once it raises, what is healthy may still come to its end
+    (and remove what it wrote), what hangs is left.
     """
     box: queue.Queue[Callable[[], _T]] = queue.Queue()
 
@@ -180,11 +187,19 @@ def within(seconds: float, work: Callable[[], _T]) -> _T:
             box.put(functools.partial(_raise, error))
 
     threading.Thread(target=put, name="xcomctl-check", daemon=True).start()
-    try:
-        outcome = box.get(timeout=seconds)
-    except queue.Empty:
-        raise TimedOut from None
-    return outcome()
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut
+        with contextlib.suppress(queue.Empty):
+            return box.get(timeout=min(left, _ASK_EVERY_S))()
+        try:
+            safe_point()
+        except BaseException:
+            with contextlib.suppress(queue.Empty):
+                box.get(timeout=min(left, _END_S))
+            raise
 
 
 def _raise(error: BaseException) -> Any:

@@ -206,7 +206,7 @@ def _played(subject: Subject) -> Canary:
     trial = Canary(_store(subject))
     subject.shared[_CANARY] = trial
     with contextlib.suppress(TimedOut):  # its steps tell how far it came
-        within(subject.options.timeout_s, trial.play)
+        within(subject.options.timeout_s, trial.play, subject.safe_point)
     return trial
 
 

@@ -133,6 +133,34 @@ def test_within_hands_on_results_and_errors() -> None:
         within(10, lambda: 1 // 0)
 
 
+class Enough(BaseException):
+    """Nobody waits any more."""
+
+
+def no_more() -> None:
+    raise Enough
+
+
+def test_a_check_that_nobody_waits_for_may_come_to_its_end() -> None:
+    done = []
+
+    def clean_up() -> None:
+        time.sleep(0.6)
+        done.append("removed")
+
+    with pytest.raises(Enough):
+        within(60, clean_up, no_more)
+    assert done == ["removed"]
+
+
+def test_one_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xcomctl.checks.runner._END_S", 0.3)
+    started = time.monotonic()
+    with pytest.raises(Enough):
+        within(60, lambda: time.sleep(60), no_more)
+    assert time.monotonic() - started < 30
+
+
 def test_secrets_that_a_check_learnt_are_in_nothing_that_is_said() -> None:
     asked = subject()
     asked.keep_secret("hunter2-and-more", "ab", None)

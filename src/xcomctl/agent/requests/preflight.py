@@ -43,7 +43,7 @@ def examine(
     ``progress`` tells what is being done. ``safe_point`` is called while something is waited for, and may raise.
     """
     asker = _Asker(options, safe_point)
-    subject = Subject(options, asker.ask, progress)
+    subject = Subject(options, asker.ask, progress, safe_point)
     try:
         progress("importing Airflow", None, None)
         asker.prepare(subject, any(spec.under_target for spec in needed(CHECKS, selected)))
