@@ -140,6 +140,7 @@ def test_contexts_that_differ_are_named_with_what_they_have(walk: Walk, journal:
     assert [suite.attrib["name"] for suite in suites] == ["scheduler", "worker", "triggerer", "all contexts"]
 
 
+@pytest.mark.first_line_only
 def test_a_far_side_that_is_killed_half_way_is_inconclusive_with_what_was_seen(
     walk: Walk, journal: LocalJournal, unanswering: str
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_far_side_that_is_killed_half_way_is_inconclusive_with_what_was_seen(
     assert "SIGKILL" in found["context_answers"]["detail"] or "killed" in found["context_answers"]["hint"]
 
 
+@pytest.mark.first_line_only
 def test_ctrl_c_ends_every_far_side(walk: Walk, journal: LocalJournal, unanswering: str) -> None:
     connection = json.dumps({"conn_type": "aws", "login": "a", "password": "b", "extra": {"endpoint_url": unanswering}})
     command = [
@@ -222,6 +224,7 @@ def test_as_a_task_without_the_dag_is_inconclusive(walk: Walk, journal: LocalJou
     assert "xcomctl dags export canary" in check["hint"]
 
 
+@pytest.mark.first_line_only
 @pytest.mark.parametrize(("place", "output"), [("path", "text"), ("connection", "json")])
 def test_no_secret_is_in_anything_that_is_printed_or_recorded(
     walk: Walk, journal: LocalJournal, place: str, output: str

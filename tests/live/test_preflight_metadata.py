@@ -526,6 +526,7 @@ def no_naps(walk: Walk, within_s: float) -> bool:
     return True
 
 
+@pytest.mark.first_line_only
 @pytest.mark.parametrize("end", ["cancelled", "desk has gone", "killed"])
 def test_a_scan_that_nobody_waits_for_ends_in_the_database_too(walk: Walk, slow: str, end: str) -> None:
     class Left(Exception):
