@@ -28,7 +28,7 @@ def version() -> str:
             continue
     raise AirflowUnusable(
         f"there is no Airflow in {sys.executable}",
-        "name the Python that runs Airflow in this context",
+        "name the Python that runs Airflow in this context: --python PATH",
         requests.NO_AIRFLOW,
     )
 
