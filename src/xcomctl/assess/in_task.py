@@ -22,14 +22,19 @@ from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.errors import UserError
 from xcomctl.model import in_task, requests
 from xcomctl.model.in_task import DAG_ID, TASK_ID, InTaskAnswer
-from xcomctl.model.preflight import CONNECTION, CONTEXT, ROUND_TRIP, ContextReport, PreflightOptions
+from xcomctl.model.preflight import (
+    CONNECTION,
+    CONTEXT,
+    DEFAULT_TASK_TIMEOUT_S,
+    ROUND_TRIP,
+    ContextReport,
+    PreflightOptions,
+)
 from xcomctl.model.redaction import redact
 from xcomctl.model.verdicts import Check, Status
 
 #: The name of the task among the contexts of a report.
 NAME = "task"
-#: Seconds that a run may take to answer, its wait for a worker included.
-DEFAULT_TIMEOUT_S = 300.0
 
 #: The check that stands for the task when it gave no answer.
 UNANSWERED = "connection_in_task"
@@ -131,7 +136,7 @@ class AgentWay:
     A database that is stuck answers nothing: no request goes on much beyond ``timeout_s`` seconds after the trigger.
     """
 
-    def __init__(self, session: AgentSession, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, session: AgentSession, timeout_s: float = DEFAULT_TASK_TIMEOUT_S) -> None:
         self._session = session
         self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
@@ -177,7 +182,7 @@ def run_in_task(
     way: TaskWay,
     options: PreflightOptions,
     *,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeout_s: float = DEFAULT_TASK_TIMEOUT_S,
     progress: Callable[[str], None],
     stop: threading.Event | None = None,
 ) -> ContextReport:

@@ -17,7 +17,7 @@ from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.deployments import ApiEntry
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.errors import UserError
-from xcomctl.model.preflight import CATEGORIES, CatalogueEntry, ContextReport, PreflightOptions
+from xcomctl.model.preflight import IN_TASK, CatalogueEntry, ContextReport, PreflightOptions, category_of
 
 #: What the variables are called that hold the credentials of ``--api URL``.
 PASSWORD_VARIABLE = "XCOMCTL_API_PASSWORD"  # noqa: S105 — a name
@@ -129,7 +129,7 @@ def split(
     """
     if not options.only:
         return options, options
-    alone = {entry.id for entry in entries if entry.asked_by == "--in-task"}
+    alone = {entry.id for entry in entries if entry.asked_by == IN_TASK}
     nowhere_else = {entry.id for entry in entries if not entry.in_task}
     outside = tuple(name for name in options.only if name not in alone)
     inside = tuple(
@@ -142,8 +142,8 @@ def split(
 
 def _all_in(name: str, entries: Sequence[CatalogueEntry], ids: set[str]) -> bool:
     """Whether the name is a category of which every check is among those ids."""
-    category = name.replace("-", " ").replace("_", " ")
-    return category in CATEGORIES and all(entry.id in ids for entry in entries if entry.category == category)
+    category = category_of(name)
+    return category is not None and all(entry.id in ids for entry in entries if entry.category == category)
 
 
 def _secret(variable: str | None) -> str:

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from xcomctl.airflow_compat import connections
 from xcomctl.airflow_compat.connections import Lookup
 from xcomctl.airflow_compat.errors import AirflowUnusable
-from xcomctl.checks.interface import IN_TASK, CheckSpec, Finding, Subject, fail, ok, skip, warn
+from xcomctl.checks.interface import CheckSpec, Finding, Subject, fail, ok, skip, warn
 from xcomctl.model.phases import Line, path_problem
-from xcomctl.model.preflight import CONNECTION
+from xcomctl.model.preflight import CONNECTION, IN_TASK
 from xcomctl.model.schemes import store_scheme
 from xcomctl.model.settings import PATH
 

@@ -156,7 +156,7 @@ class CheckSpec:
     """One check. ``title`` says what is true when it is OK.
 
     ``needs`` are ids of checks without whose success this one means nothing. ``applies`` tells whether there is
-    anything to look at, from settings alone. ``asked_by`` is the option without which it does not run. A check that
+    anything to look at, from settings alone. ``asked_by`` is the option without which it does not run (``FUNCTIONAL``, ``IN_TASK``). A check that
     ``waits`` for something outside (store, database, secrets backend) is given up after the time that the options
     allow. ``in_task``: also runs as a task. ``under_target``: asks a process with the target's settings, which then
     starts before the first check.
@@ -172,8 +172,3 @@ class CheckSpec:
     waits: bool = False
     in_task: bool = True
     under_target: bool = False
-
-
-#: Values of :attr:`CheckSpec.asked_by`.
-FUNCTIONAL = "--functional-s3"
-IN_TASK = "--in-task"

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from xcomctl.airflow_compat.connections import connection_id
-from xcomctl.checks.interface import FUNCTIONAL, CheckSpec, Finding, Subject, TimedOut, fail, ok, skip, warn
+from xcomctl.checks.interface import CheckSpec, Finding, Subject, TimedOut, fail, ok, skip, warn
 from xcomctl.model import requests
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase, phase_of
-from xcomctl.model.preflight import ROUND_TRIP
+from xcomctl.model.preflight import FUNCTIONAL, ROUND_TRIP
 from xcomctl.model.requests import ControlFlowAnswer, Difference
 from xcomctl.model.verdicts import Status
 from xcomctl.roundtrip import defects

@@ -12,8 +12,6 @@ from typing import Any, Callable, Optional, TypeVar
 
 from xcomctl.airflow_compat.errors import AirflowUnusable
 from xcomctl.checks.interface import (
-    FUNCTIONAL,
-    IN_TASK,
     CheckSpec,
     Finding,
     Subject,
@@ -22,7 +20,7 @@ from xcomctl.checks.interface import (
     fail,
     skip,
 )
-from xcomctl.model.preflight import CATEGORIES, PreflightOptions
+from xcomctl.model.preflight import FUNCTIONAL, IN_TASK, PreflightOptions, category_of
 from xcomctl.model.redaction import REDACTED, redact, redact_mapping
 from xcomctl.model.verdicts import Check, Status
 
@@ -72,10 +70,10 @@ def _named(specs: Sequence[CheckSpec], names: Iterable[str]) -> set[str]:
     found: set[str] = set()
     ids = {spec.id for spec in specs}
     for name in names:
-        category = name.replace("-", " ").replace("_", " ")
+        category = category_of(name)
         if name in ids:
             found.add(name)
-        elif category in CATEGORIES:
+        elif category is not None:
             found.update(spec.id for spec in specs if spec.category == category)
         else:
             raise SelectionError(f"there is no check {name!r} and no category of that name")

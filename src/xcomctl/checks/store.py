@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from xcomctl.checks import retention
 from xcomctl.checks.connection import without_path
-from xcomctl.checks.interface import FUNCTIONAL, CheckSpec, Finding, Subject, TimedOut, fail, ok, skip
+from xcomctl.checks.interface import CheckSpec, Finding, Subject, TimedOut, fail, ok, skip
 from xcomctl.checks.runner import within
 from xcomctl.model import requests
 from xcomctl.model.phases import Phase, path_problem
-from xcomctl.model.preflight import STORE
+from xcomctl.model.preflight import FUNCTIONAL, STORE
 from xcomctl.model.requests import CanaryAnswer
 from xcomctl.model.schemes import store_scheme
 from xcomctl.roundtrip import canary as offloaded

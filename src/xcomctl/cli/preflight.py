@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from xcomctl.cli import contexts
 from xcomctl.model.phases import Phase
-from xcomctl.model.preflight import DEFAULT_TIMEOUT_S, PreflightOptions
+from xcomctl.model.preflight import (
+    DEFAULT_TASK_TIMEOUT_S,
+    DEFAULT_TIMEOUT_S,
+    FUNCTIONAL,
+    IN_TASK,
+    PreflightOptions,
+)
 from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -51,11 +57,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     which = parser.add_argument_group("which checks")
     which.add_argument(
-        "--functional-s3",
+        FUNCTIONAL,
         action="store_true",
         help="try the store with objects below the path, which are removed again (also for gs, abfs and file)",
     )
-    which.add_argument("--in-task", action="store_true", help="also run the checks as a task, with the canary DAG")
+    which.add_argument(IN_TASK, action="store_true", help="also run the checks as a task, with the canary DAG")
     only = which.add_argument("--only", metavar="ID", action="append", type=_ids, default=[], help="only this check or category (repeatable)")  # fmt: skip
     skip = which.add_argument("--skip", metavar="ID", action="append", type=_ids, default=[], help="leave out this check or category (repeatable)")  # fmt: skip
     only.completer = skip.completer = _check_ids  # type: ignore[attr-defined]
@@ -76,7 +82,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--api", metavar="URL", help="trigger and read through this REST API (default: through a context)"
     )
     task.add_argument("--api-user", metavar="NAME", help="login of the API; its password is in XCOMCTL_API_PASSWORD, or a token in XCOMCTL_API_TOKEN")  # fmt: skip
-    task.add_argument("--task-timeout", metavar="SECONDS", type=_seconds, default=300.0, help="how long the task may take to answer (default: 300)")  # fmt: skip
+    task.add_argument("--task-timeout", metavar="SECONDS", type=_seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long the task may take to answer (default: 300)")  # fmt: skip
     output = parser.add_argument_group("output")
     output.add_argument(
         "-o", "--output", choices=("text", "json", "junit"), default="text", help="format (default: text)"

@@ -31,6 +31,18 @@ CATEGORIES = (PROVIDER, CONFIG, CONNECTION, STORE, METADATA, ROUND_TRIP)
 
 #: Seconds that a check which waits for something outside may take.
 DEFAULT_TIMEOUT_S = 30.0
+#: Seconds that a task may take to answer, its wait for a worker included.
+DEFAULT_TASK_TIMEOUT_S = 300.0
+
+#: The options without which some checks do not run.
+FUNCTIONAL = "--functional-s3"
+IN_TASK = "--in-task"
+
+
+def category_of(name: str) -> Optional[str]:
+    """The category that a name on the command line stands for (``round-trip``), ``None`` for one that is none."""
+    spelled = name.replace("-", " ").replace("_", " ")
+    return spelled if spelled in CATEGORIES else None
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from xcomctl.checks.catalogue import CHECKS
-from xcomctl.checks.interface import FUNCTIONAL, IN_TASK
-from xcomctl.model.preflight import CATEGORIES, CONFIG
+from xcomctl.model.preflight import CATEGORIES, CONFIG, FUNCTIONAL, IN_TASK
 
 
 def test_ids_are_unique_and_tell_a_word_from_an_option() -> None:

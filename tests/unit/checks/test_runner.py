@@ -12,7 +12,7 @@ from xcomctl.airflow_compat.errors import AirflowUnusable
 from xcomctl.checks import interface
 from xcomctl.checks.interface import CheckSpec, Finding, Subject, Unusable
 from xcomctl.checks.runner import SelectionError, run, select, within
-from xcomctl.model.preflight import CONFIG, STORE, PreflightOptions
+from xcomctl.model.preflight import CONFIG, FUNCTIONAL, IN_TASK, STORE, PreflightOptions
 from xcomctl.model.verdicts import Check, Status
 
 
@@ -189,7 +189,7 @@ def test_selection_by_id_and_by_category() -> None:
 
 
 def test_what_has_to_be_asked_for_is_not_run_otherwise() -> None:
-    specs = [spec("a"), spec("put", asked_by=interface.FUNCTIONAL), spec("task", asked_by=interface.IN_TASK)]
+    specs = [spec("a"), spec("put", asked_by=FUNCTIONAL), spec("task", asked_by=IN_TASK)]
 
     def chosen(**options: Any) -> list[str]:
         return [each.id for each in select(specs, PreflightOptions(**options))]
@@ -210,7 +210,7 @@ def test_what_has_to_be_asked_for_is_not_run_otherwise() -> None:
     ],
 )
 def test_a_selection_that_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:
-    specs = [spec("a"), spec("put", category=STORE, asked_by=interface.FUNCTIONAL)]
+    specs = [spec("a"), spec("put", category=STORE, asked_by=FUNCTIONAL)]
     with pytest.raises(SelectionError, match=said):
         select(specs, PreflightOptions(**options))
 

@@ -10,11 +10,11 @@ import pytest
 
 from xcomctl.checks import store as store_checks
 from xcomctl.checks.catalogue import CHECKS as CATALOGUE
-from xcomctl.checks.interface import FUNCTIONAL, CheckSpec, Subject, TimedOut, ok
+from xcomctl.checks.interface import CheckSpec, Subject, TimedOut, ok
 from xcomctl.checks.runner import run
 from xcomctl.checks.store import CHECKS, LARGEST_TRIED, LARGEST_TRIED_IN_TASK
 from xcomctl.model.phases import Line
-from xcomctl.model.preflight import CONFIG, CONNECTION, STORE, PreflightOptions
+from xcomctl.model.preflight import CONFIG, CONNECTION, FUNCTIONAL, STORE, PreflightOptions
 from xcomctl.model.requests import ResolvedSetting
 from xcomctl.model.verdicts import Status
 from xcomctl.roundtrip import canary as offloaded
