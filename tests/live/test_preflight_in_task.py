@@ -68,7 +68,7 @@ def ways(api: AirflowApi, agent: AgentSession) -> Ways:
 
 @pytest.fixture(scope="module")
 def canary(walk: Walk) -> Iterator[Path]:
-    """The exported DAG file, parsed. Its runs, and with them their XComs, are gone at the end."""
+    """The exported DAG file, parsed. It, its runs, and with them their XComs, are gone at the end."""
     folder = walk.sandbox.airflow.folder / "dags"
     assert main(["dags", "export", "canary", str(folder)]) == 0
     file = folder / f"{DAG_ID}.py"
@@ -77,6 +77,9 @@ def canary(walk: Walk) -> Iterator[Path]:
     yield file
     file.unlink()
     sql(walk, f"DELETE FROM dag_run WHERE dag_id = {literal(DAG_ID)}")
+    # What the DAG processor does once it notices: for whoever comes after, the DAG is not there.
+    gone = "is_stale = true" if walk.line == "3" else "is_active = false"
+    sql(walk, f"UPDATE dag SET {gone} WHERE dag_id = {literal(DAG_ID)}")
 
 
 def parse_now(walk: Walk, file: Path) -> None:
