@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.visits import Visiting, visits_of
 from tests.support.walk import SIZES, THRESHOLD, Walk
 from xcomctl.rehearsal import environments
 from xcomctl.rehearsal.rehearse import Plan, Rehearsal
@@ -26,12 +27,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def walk(airflow_env: Path) -> Iterator[Walk]:
-    """The short rehearsal, all of it; the sandbox stays up until the session ends."""
+def walk(request: pytest.FixtureRequest, airflow_env: Path) -> Iterator[Walk]:
+    """The short rehearsal, all of it, with the visits of the tests that were collected; the sandbox stays up."""
     plan = Plan(lambda waiting: environments.existing(airflow_env, store="s3"), threshold=THRESHOLD, sizes=SIZES)
-    rehearsal = Rehearsal(plan, progress_for(sys.__stderr__))
+    visits = visits_of(getattr(item, "module", None) for item in request.session.items)
+    visiting = Visiting(progress_for(sys.__stderr__), visits, lambda: Walk(rehearsal, rehearsal.report(), {}))
+    rehearsal = Rehearsal(plan, visiting)
     try:
         rehearsal.play()
-        yield Walk(rehearsal, rehearsal.report())
+        yield Walk(rehearsal, rehearsal.report(), visiting.outcomes)
     finally:
         rehearsal.close()

@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tests.support.visits import Visit
 from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.settings import SETTINGS
@@ -27,6 +29,8 @@ class Walk:
 
     rehearsal: Rehearsal
     report: RehearsalReport
+    #: What the visits on the way returned, or raised (:mod:`tests.support.visits`).
+    outcomes: Mapping[Visit, tuple[Any, Exception | None]]
 
     @property
     def sandbox(self) -> Sandbox:
@@ -56,6 +60,14 @@ class Walk:
     def reach(self, environment: Mapping[str, str]) -> LocalReach:
         """A way to the sandbox's Airflow with this environment."""
         return LocalReach(self.python, environment, label="walk")
+
+    def seen(self, visit: Visit) -> Any:
+        """What a visit on the way returned; raises what it raised."""
+        assert visit in self.outcomes, (visit.__name__, self.report.failure)
+        result, error = self.outcomes[visit]
+        if error is not None:
+            raise error
+        return result
 
     def check(self, id: str) -> Check:
         """The observation with this id. A walk that stopped before it says why."""

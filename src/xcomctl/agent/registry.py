@@ -26,6 +26,12 @@ MODULES = {
     requests.OFFLOAD_CANARY: "xcomctl.agent.requests.offload_canary",
     requests.TRIGGER: "xcomctl.agent.requests.trigger",
     requests.TASK_RUN: "xcomctl.agent.requests.task_run",
+    requests.REFERENCE_OBJECTS: "xcomctl.agent.requests.reference_objects",
+    requests.AT_RISK: "xcomctl.agent.requests.at_risk",
+    requests.PULL: "xcomctl.agent.requests.pull",
+    requests.PROBE: "xcomctl.agent.requests.probe",
+    requests.RUN_REVIEW: "xcomctl.agent.requests.run_review",
+    requests.STATUS: "xcomctl.agent.requests.status",
 }
 
 

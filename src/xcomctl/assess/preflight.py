@@ -7,7 +7,6 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from xcomctl import __version__
 from xcomctl.assess.drift import CHECK_ID as DRIFT
 from xcomctl.assess.drift import TITLE as DRIFT_TITLE
 from xcomctl.assess.drift import drift
+from xcomctl.assess.fleet import all_at_once, apart
 from xcomctl.deployment.agent_errors import AgentError, RequestFailed
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.interface import Reach
@@ -41,9 +41,6 @@ from xcomctl.report.progress import Progress
 #: The check that stands for a context which did not answer, or not to the end.
 ANSWERS = "context_answers"
 _ANSWERS_TITLE = "the context answers"
-#: Contexts that are asked at the same time.
-_AT_ONCE = 8
-
 
 #: Asks a context that no agent reaches: gets what to call with what it waits for, gives the context's report.
 Ask = Callable[[Callable[[str], None]], ContextReport]
@@ -72,7 +69,7 @@ class Preflight:
         stop: threading.Event | None = None,
     ) -> None:
         self._options = options
-        self._reaches = dict(zip(_apart([redact(reach.name) for reach in reaches]), reaches, strict=True))
+        self._reaches = dict(zip(apart([redact(reach.name) for reach in reaches]), reaches, strict=True))
         self._progress = progress
         self._log = log
         self._metadata = {METADATA, *(entry.id for entry in entries if entry.category == METADATA)}
@@ -93,7 +90,7 @@ class Preflight:
                 if asked is not None:
                     jobs.append(functools.partial(self._ask, name, reach, asked))
         jobs += [functools.partial(self._ask_other, name, ask) for name, ask in self._others.items()]
-        contexts = [jobs[0]()] if len(jobs) == 1 else self._all_at_once(jobs)
+        contexts = all_at_once(jobs, self._give_up)
         if self._options is not None and len(self._reaches) > 1 and _lacks_database(contexts[0]):
             contexts = self._with_metadata_of_another(contexts, _only(self._options, self._metadata))
         return contexts
@@ -109,18 +106,10 @@ class Preflight:
                 return _moved(contexts, first, found)
         return contexts
 
-    def _all_at_once(self, jobs: Sequence[Callable[[], ContextReport]]) -> list[ContextReport]:
-        with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="xcomctl-context") as pool:
-            futures = [pool.submit(job) for job in jobs]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                self._stop.set()
-                for future in futures:
-                    future.cancel()
-                for session in list(self._sessions):
-                    session.abandon()
-                raise
+    def _give_up(self) -> None:
+        self._stop.set()
+        for session in list(self._sessions):
+            session.abandon()
 
     def _ask(self, name: str, reach: Reach, options: PreflightOptions) -> ContextReport:
         checks: list[Check] = []
@@ -251,14 +240,6 @@ def _lacks_database(context: ContextReport) -> bool:
     if not found:
         return context.answer is None  # it died before, or was never reached
     return any(check.data.get("no_database") for check in found)
-
-
-def _apart(names: Sequence[str]) -> list[str]:
-    """The names, told apart by a number where two are the same (as they may be without their secrets)."""
-    return [
-        f"{name} ({names[: index + 1].count(name)})" if names.count(name) > 1 else name
-        for index, name in enumerate(names)
-    ]
 
 
 def _recorded(context: ContextReport) -> dict[str, Any]:

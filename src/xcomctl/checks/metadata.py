@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-from pathlib import Path
 from typing import Optional
 
 from xcomctl.airflow_compat import configuration, database, loading, schemes
@@ -31,7 +30,6 @@ SKIPMIXIN_ROOM = 2
 
 _PICKLING = env_name("core", "enable_xcom_pickling")
 _TRUE = ("t", "true", "1")  # what Airflow's getboolean takes
-_ELSEWHERE = "ask in a scheduler's context, which has one, or leave these out: --skip metadata"
 
 
 # -- the database
@@ -42,16 +40,9 @@ def _database(subject: Subject) -> Finding:
     try:
         engine = database.engine()
     except AirflowUnusable as error:
-        return skip(error.message, _ELSEWHERE, no_database=True)
+        return skip(error.message, f"{error.hint}, or leave these out: --skip metadata", no_database=True)
     subject.keep_secret(engine.url.password)
     dialect = engine.dialect.name
-    # Airflow's default when nothing is set is a SQLite file. Asking would create it.
-    if dialect == "sqlite" and not Path(engine.url.database or "").exists():
-        return skip(
-            f"this context has no metadata database: Airflow's default, {engine.url.database}, does not exist",
-            _ELSEWHERE,
-            no_database=True,
-        )
     try:
         with read_only(engine) as connection:
             revision = revisions.current(connection, database.schema())

@@ -20,6 +20,12 @@ control_flow       --                     :class:`ControlFlowAnswer`  base_path,
 offload_canary     --                     :class:`CanaryAnswer`       base_path, threshold, run_id
 trigger            --                     :class:`TriggerAnswer`      dag_id, run_id, conf
 task_run           --                     :class:`TaskRunAnswer`      dag_id, run_id, task_id, log
+reference_objects  RefItem                RefsAnswer                  those of RefsQuery (model/refs.py)
+at_risk            AtRiskRun              AtRiskAnswer                those of AtRiskQuery (model/refs.py)
+pull               PulledItem             PulledAnswer                those of PullQuery (model/pull.py)
+probe              Difference             ProbeAnswer                 those of ProbeQuery (model/probe.py)
+run_review         Check                  RunReviewAnswer             those of RunReviewQuery (model/verification.py)
+status             --                     StatusAnswer                those of StatusQuery (model/status.py)
 =================  =====================  ==========================  =============================
 """
 
@@ -48,11 +54,17 @@ CONTROL_FLOW = "control_flow"
 OFFLOAD_CANARY = "offload_canary"
 TRIGGER = "trigger"
 TASK_RUN = "task_run"
+REFERENCE_OBJECTS = "reference_objects"
+AT_RISK = "at_risk"
+PULL = "pull"
+PROBE = "probe"
+RUN_REVIEW = "run_review"
+STATUS = "status"
 
 #: Every request that an agent of this version knows.
 REQUESTS = (
     IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ, PREFLIGHT, PREFLIGHT_LIST,
-    CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN,
+    CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN, REFERENCE_OBJECTS, AT_RISK, PULL, PROBE, RUN_REVIEW, STATUS,
 )  # fmt: skip
 
 #: Why a request failed, the ``reason`` field of an error frame.
@@ -63,6 +75,8 @@ UNKNOWN_REQUEST = "unknown-request"
 NO_AIRFLOW = "no-airflow"
 AIRFLOW_TOO_OLD = "airflow-too-old"
 STOPPED = "stopped"
+#: The context has no metadata database: another one may.
+NO_DATABASE = "no-database"
 
 _R = TypeVar("_R", bound="Record")
 

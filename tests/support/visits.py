@@ -1,0 +1,62 @@
+"""What tests do on the walk while it is under way: in ``offload``, with a run in flight, after the bare revert.
+
+A live test module names its visits by the step of the rehearsal after which they are due::
+
+    VISITS = {"offload": (verify_the_run,), "break": (verify_what_broke,)}
+
+Each gets the :class:`~tests.support.walk.Walk` as it stands then, in the order of modules and tuples, and what it
+returns (or raises) is what ``walk.seen(visit)`` gives (or raises) in the test. A visit leaves the runs of the walk what
+they are. What it adds, rows with references above all, has to be gone before the step that would count it: after
+``break`` the rehearsal looks for the runs that hold references and were not over at the revert, and at its end for every
+reference and every object that none names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from xcomctl.report.progress import Progress, StepHandle
+
+if TYPE_CHECKING:
+    from tests.support.walk import Walk
+
+Visit = Callable[["Walk"], Any]
+
+
+def visits_of(modules: Iterable[object]) -> dict[str, list[Visit]]:
+    """The visits of test modules, by the step after which they are due; each module once."""
+    found: dict[str, list[Visit]] = {}
+    for module in dict.fromkeys(modules):
+        due: Mapping[str, Iterable[Visit]] = getattr(module, "VISITS", {})
+        for step, visits in due.items():
+            found.setdefault(step, []).extend(visits)
+    return found
+
+
+class Visiting:
+    """The progress of a rehearsal, with visits at the ends of steps that went well."""
+
+    def __init__(self, inner: Progress, visits: Mapping[str, Iterable[Visit]], walk: Callable[[], Walk]) -> None:
+        self._inner = inner
+        self._visits = visits
+        self._walk = walk
+        #: What each visit returned, or raised.
+        self.outcomes: dict[Visit, tuple[Any, Exception | None]] = {}
+
+    @contextmanager
+    def step(self, id: str, title: str) -> Iterator[StepHandle]:
+        """See :class:`Progress`."""
+        with self._inner.step(id, title) as handle:
+            yield handle
+        for visit in self._visits.get(id, ()):
+            with self._inner.step(f"{id}.{visit.__name__}", f"Visit: {visit.__name__}"):
+                try:
+                    self.outcomes[visit] = visit(self._walk()), None
+                except Exception as error:
+                    self.outcomes[visit] = None, error
+
+    def close(self) -> None:
+        """See :class:`Progress`."""
+        self._inner.close()
