@@ -66,10 +66,7 @@ def plan(
         api = None
     if not reaches and api is None:
         assert deployment is not None  # the command line always names a context
-        raise UserError(
-            f"the deployment {deployment.name!r} in {deployment.file} has no contexts",
-            f"[[deployments.{deployment.name}.contexts]] with name and via",
-        )
+        raise UserError(*deployment.without_contexts())
     way: ApiEntry | Reach | None = (api or reaches[0]) if options.in_task else None
     return PreflightPlan(options, tuple(reaches), way, deployment.name if deployment is not None else None)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xcomctl.assess.fleet import Fleet
     from xcomctl.deployment.deployments import Deployment
     from xcomctl.deployment.reach.interface import Reach
 
@@ -65,6 +66,60 @@ def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
                 args.usage_error(f"--via {prefix!r}: {error}")
         return found
     return [LocalReach(Path(args.python or sys.executable), label="local")]
+
+
+def fleet(args: argparse.Namespace, chosen: Deployment | None) -> Fleet:
+    """Every context that was chosen. Raises :class:`~xcomctl.errors.UserError` for a deployment that has none."""
+    from xcomctl.assess.fleet import Fleet
+    from xcomctl.errors import UserError
+
+    found = reaches(args, chosen)
+    if not found:
+        assert chosen is not None  # the command line always names a context
+        raise UserError(*chosen.without_contexts())
+    return Fleet(found, log(args.verbose))
+
+
+def log(verbose: bool) -> Callable[[str, str], None]:
+    """What to do with the lines that contexts log: show them on standard error, or nothing."""
+
+    def show(context: str, line: str) -> None:
+        if verbose:
+            print(f"{context} | {line}", file=sys.stderr)
+
+    return show
+
+
+def journal(args: argparse.Namespace, chosen: Deployment | None) -> Path | None:
+    """The journal that the options or the deployment name, ``None`` for the user's own."""
+    given: Path | None = args.journal
+    return given or (chosen.journal if chosen is not None else None)
+
+
+def add_output_options(parser: argparse.ArgumentParser, *formats: str) -> Any:
+    """Add ``-o`` with these formats after text, ``-v`` and ``--journal``; the group, for more."""
+    group = parser.add_argument_group("output")
+    group.add_argument("-o", "--output", choices=("text", *formats), default="text", help="format (default: text)")
+    group.add_argument("-v", "--verbose", action="store_true", help="show what the contexts log, on standard error")
+    group.add_argument("--journal", metavar="FILE", type=Path, help="the journal (default: the deployment's, else the user's own)")  # fmt: skip
+    return group
+
+
+def base_path_params(args: argparse.Namespace, chosen: Deployment | None) -> dict[str, str]:
+    """What a request about references is told of the base path: ``--base-path``, and what to take where none resolves."""
+    params = {}
+    if args.base_path:
+        params["base_path"] = args.base_path
+    if chosen is not None and chosen.settings.path:
+        params["default_base_path"] = chosen.settings.path
+    return params
+
+
+def add_base_path_option(group: Any) -> None:
+    """Add ``--base-path``."""
+    group.add_argument(
+        "--base-path", metavar="URL", help="where XComs are offloaded to (default: what the context resolves)"
+    )
 
 
 def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:

@@ -115,7 +115,11 @@ def run(args: argparse.Namespace) -> int:
     progress = progress_for(sys.stderr)
     try:
         report = preflight_plan.execute(
-            planned, progress, _log(args.verbose), task_timeout_s=args.task_timeout, fail_on_warn=args.fail_on_warn
+            planned,
+            progress,
+            contexts.log(args.verbose),
+            task_timeout_s=args.task_timeout,
+            fail_on_warn=args.fail_on_warn,
         )
     except UsageError as error:
         args.usage_error(f"{error.message} ({error.hint})")
@@ -124,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     _render(report, args)
     try:
-        record(report, planned.deployment, args.journal or (chosen.journal if chosen else None))
+        record(report, planned.deployment, contexts.journal(args, chosen))
     except UserError as error:
         # A pod's disk may be read-only, and what was measured is true all the same; a gate will miss the entry.
         print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
@@ -175,14 +179,6 @@ def _render(report: PreflightReport, args: argparse.Namespace) -> None:
         from xcomctl.report.preflight_text import render_preflight
 
         render_preflight(report, sys.stdout, quiet=args.quiet)
-
-
-def _log(verbose: bool) -> Any:
-    def show(context: str, line: str) -> None:
-        if verbose:
-            print(f"{context} | {line}", file=sys.stderr)
-
-    return show
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -79,6 +79,13 @@ class Deployment:
     api: ApiEntry | None = None
     journal: Path | None = None
 
+    def without_contexts(self) -> tuple[str, str]:
+        """Message and hint for a command that needs a context where this deployment has none."""
+        return (
+            f"the deployment {self.name!r} in {self.file} has no contexts",
+            f"[[deployments.{self.name}.contexts]] with name and via",
+        )
+
     def reaches(self) -> list[Reach]:
         """The way into every context. Raises :class:`DeploymentError`."""
         found = []

@@ -50,6 +50,51 @@ def url_like(tables: Tables, dialect: str) -> Any:
     )
 
 
+def text_order(tables: Tables, dialect: str) -> Any:
+    """What sorts stored strings as an object store sorts keys: by their bytes in UTF-8.
+
+    Where the column holds JSON text (2.x, and SQLite) it is that text which is compared: the order of strings in which
+    nothing is escaped. MySQL compares the first ``max_sort_length`` bytes (1,024 unless configured).
+    """
+    import sqlalchemy as sa
+
+    value = tables.xcom.c.value
+    if tables.line is Line.AF2:
+        return value
+    if dialect == "postgresql":
+        return sa.collate(value.op("#>>")(sa.literal_column("'{}'")), "C")
+    if dialect == "mysql":
+        return sa.cast(sa.func.json_unquote(value), sa.LargeBinary)
+    return sa.type_coerce(value, sa.Text)
+
+
+def orders_escapes(tables: Tables, dialect: str) -> bool:
+    """Whether :func:`text_order` compares decoded strings, so that escaped ones stand in their place too."""
+    return tables.line is Line.AF3 and dialect != "sqlite"
+
+
+def out_of_order(tables: Tables, dialect: str, doubled: str) -> Any:
+    """Whether :func:`text_order` puts a string elsewhere than a store puts its key, where it is a URL.
+
+    That is: something is escaped in the text that is compared, or it begins with ``doubled``, the base path with a
+    slash too many, which the backend drops.
+    """
+    import sqlalchemy as sa
+
+    value = tables.xcom.c.value
+    if tables.line is Line.AF2:
+        parts = [sa.literal(text.encode(), sa.LargeBinary) for text in ("\\", doubled)]
+        if dialect == "postgresql":
+            return sa.or_(*(sa.func.position(part.op("IN")(value)) > 0 for part in parts))
+        return sa.or_(*(sa.func.instr(value, part) > 0 for part in parts))
+    if dialect == "postgresql":
+        return sa.func.strpos(value.op("#>>")(sa.literal_column("'{}'")), doubled) > 0
+    if dialect == "mysql":
+        return sa.func.locate(doubled, sa.func.json_unquote(value)) > 0
+    text = sa.type_coerce(value, sa.Text)
+    return sa.or_(*(sa.func.instr(text, part) > 0 for part in ("\\", doubled)))
+
+
 def pickled(tables: Tables) -> Any:
     """Whether the stored bytes are a pickle (2.x alone)."""
     import sqlalchemy as sa

@@ -23,27 +23,9 @@ class Tables:
 def tables(line: Line, schema: Optional[str] = None) -> Tables:
     """The tables of a line. The XCom value is bytes on 2.x, JSON (JSONB on PostgreSQL) on 3.x."""
     import sqlalchemy as sa
-    from sqlalchemy.dialects import mysql, postgresql
 
     metadata = sa.MetaData(schema=schema)
-    value: Any
-    if line is Line.AF2:
-        value = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
-    else:
-        value = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
     time = sa.DateTime(timezone=True)
-    xcom = sa.Table(
-        "xcom",
-        metadata,
-        sa.Column("dag_run_id", sa.Integer, primary_key=True),
-        sa.Column("task_id", sa.String, primary_key=True),
-        sa.Column("map_index", sa.Integer, primary_key=True),
-        sa.Column("key", sa.String, primary_key=True),
-        sa.Column("dag_id", sa.String),
-        sa.Column("run_id", sa.String),
-        sa.Column("value", value),
-        sa.Column("timestamp", time),
-    )
     dag_run = sa.Table(
         "dag_run",
         metadata,
@@ -63,4 +45,28 @@ def tables(line: Line, schema: Optional[str] = None) -> Tables:
         sa.Column("map_index", sa.Integer, primary_key=True),
         sa.Column("state", sa.String),
     )
-    return Tables(line, xcom, dag_run, task_instance)
+    return Tables(line, xcom_table(line, metadata), dag_run, task_instance)
+
+
+def xcom_table(line: Line, metadata: Any, name: str = "xcom") -> Any:
+    """``xcom`` of a line, or a table like it under another name."""
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql, postgresql
+
+    value: Any
+    if line is Line.AF2:
+        value = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
+    else:
+        value = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("dag_run_id", sa.Integer, primary_key=True),
+        sa.Column("task_id", sa.String, primary_key=True),
+        sa.Column("map_index", sa.Integer, primary_key=True),
+        sa.Column("key", sa.String, primary_key=True),
+        sa.Column("dag_id", sa.String),
+        sa.Column("run_id", sa.String),
+        sa.Column("value", value),
+        sa.Column("timestamp", sa.DateTime(timezone=True)),
+    )

@@ -61,7 +61,7 @@ def url_like_rows(
     for row in stream(
         connection, url_like_select(tables, connection.dialect.name, dag_id, run_id, unfinished_only), SMALL_ROWS
     ):
-        text = _decode(row.value, tables.line)
+        text = decoded(row.value, tables.line)
         if isinstance(text, str):
             yield StringRow(
                 dag_id=row.dag_id,
@@ -82,6 +82,14 @@ def url_like_select(
     tables: Tables, dialect: str, dag_id: Optional[str], run_id: Optional[str], unfinished_only: bool
 ) -> Any:
     """The statement behind :func:`url_like_rows`."""
+    xcom = tables.xcom
+    statement = with_states(tables, xcom.c.value).where(expressions.url_like(tables, dialect))
+    statement = statement.order_by(xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key)
+    return narrowed(statement, tables, dag_id, run_id, unfinished_only)
+
+
+def with_states(tables: Tables, *columns: Any) -> Any:
+    """Where each XCom is stored, when it was pushed, the states of its run and task instance, and these columns."""
     import sqlalchemy as sa
 
     xcom, run, instance = tables.xcom, tables.dag_run, tables.task_instance
@@ -94,25 +102,20 @@ def url_like_select(
             instance.c.map_index == xcom.c.map_index,
         ),
     )
-    statement = (
-        sa.select(
-            xcom.c.dag_id,
-            xcom.c.run_id,
-            xcom.c.task_id,
-            xcom.c.map_index,
-            xcom.c.key,
-            xcom.c.value,
-            xcom.c.timestamp,
-            run.c.state.label("run_state"),
-            run.c.start_date.label("run_start"),
-            run.c.end_date.label("run_end"),
-            instance.c.state.label("ti_state"),
-        )
-        .select_from(joined)
-        .where(expressions.url_like(tables, dialect))
-        .order_by(xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key)
-    )
-    return _narrowed(statement, tables, dag_id, run_id, unfinished_only)
+    return sa.select(
+        xcom.c.dag_run_id,
+        xcom.c.dag_id,
+        xcom.c.run_id,
+        xcom.c.task_id,
+        xcom.c.map_index,
+        xcom.c.key,
+        xcom.c.timestamp,
+        run.c.state.label("run_state"),
+        run.c.start_date.label("run_start"),
+        run.c.end_date.label("run_end"),
+        instance.c.state.label("ti_state"),
+        *columns,
+    ).select_from(joined)
 
 
 def count_pickled(
@@ -129,7 +132,7 @@ def count_pickled(
         return 0
     joined = tables.xcom.outerjoin(tables.dag_run, tables.dag_run.c.id == tables.xcom.c.dag_run_id)
     statement = sa.select(sa.func.count()).select_from(joined).where(expressions.pickled(tables))
-    return int(connection.execute(_narrowed(statement, tables, dag_id, run_id, unfinished_only)).scalar() or 0)
+    return int(connection.execute(narrowed(statement, tables, dag_id, run_id, unfinished_only)).scalar() or 0)
 
 
 def about_how_many(connection: Any, tables: Tables) -> Optional[int]:
@@ -190,7 +193,7 @@ def rows_of_run(connection: Any, tables: Tables, dag_id: str, run_id: str) -> It
             map_index=row.map_index,
             key=row.key,
             stored_bytes=size,
-            value=None if is_pickle else _decode(value, tables.line),
+            value=None if is_pickle else decoded(value, tables.line),
             timestamp=row.timestamp,
             pickled=is_pickle,
         )
@@ -205,9 +208,10 @@ def iso(moment: Optional[datetime.datetime]) -> Optional[str]:
     return moment.astimezone(datetime.timezone.utc).isoformat()
 
 
-def _narrowed(
+def narrowed(
     statement: Any, tables: Tables, dag_id: Optional[str], run_id: Optional[str], unfinished_only: bool
 ) -> Any:
+    """A statement over ``xcom`` and ``dag_run`` for a DAG, a run, or the runs that are not over."""
     import sqlalchemy as sa
 
     if dag_id is not None:
@@ -220,8 +224,8 @@ def _narrowed(
     return statement
 
 
-def _decode(value: Any, line: Line) -> Any:
-    """The JSON in the column. Bytes that hold none give ``None``."""
+def decoded(value: Any, line: Line) -> Any:
+    """The JSON in the column. Bytes that hold none, a pickle among them, give ``None``."""
     if line is Line.AF3 or value is None:
         return value
     try:

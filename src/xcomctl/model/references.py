@@ -206,6 +206,16 @@ def is_alias(reference: Reference, owner: Owner) -> bool:
     return not all(stored is not None and _is_cut_of(stored, whole) for stored, whole in pairs)
 
 
+def escapes(reference: Reference) -> bool:
+    """Whether the path leads, or might lead, out of the base path once a file system resolves it.
+
+    The backend never writes such a path. Where the base is a folder, ``..`` in a stored string would name a file
+    anywhere, so nothing of ours opens it, whatever the store is. A NUL ends a path for the operating system.
+    """
+    names = reference.relative.split("/")
+    return "\x00" in reference.relative or any(name in ("", ".", "..") for name in names)
+
+
 def _own_places(owner: Owner) -> Iterator[str]:
     for names in product((owner.dag_id, NO_DAG_ID), (owner.run_id, NO_RUN_ID), (owner.task_id, NO_TASK_ID)):
         yield "/".join(names)

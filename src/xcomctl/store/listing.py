@@ -26,7 +26,11 @@ class StoredObject:
 
 
 class Listing:
-    """An iterator over the objects under a base path. :attr:`requests` counts the calls to the store so far."""
+    """An iterator over the objects under a base path, in the order of their keys' bytes.
+
+    S3 lists general purpose buckets like that; file systems are walked so. :attr:`requests` counts the calls to the
+    store so far.
+    """
 
     def __init__(self, base_path: str, under: str = "") -> None:
         self.base_path = normalized_base(base_path)
@@ -37,7 +41,7 @@ class Listing:
         self._root = str(self._path.path).rstrip("/")
 
     def __iter__(self) -> Iterator[StoredObject]:
-        """The objects, in the store's order."""
+        """The objects."""
         fs = self._path.fs
         if hasattr(fs, "call_s3") and hasattr(fs, "split_path"):
             return self._s3_pages(fs)
@@ -64,29 +68,36 @@ class Listing:
             options = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _walk(self, fs: Any) -> Iterator[StoredObject]:
-        """Folder by folder: one folder's entries and the names of the folders still to come are in memory."""
+        """Folder by folder: the entries of the folders on the way down are in memory.
+
+        A folder sorts as its name with the slash that every key in it has there, or ``a-b`` would come after ``a/b``.
+        """
         start = f"{self._root}/{self._under}" if self._under else self._root
-        pending = [start]
+        pending: list[tuple[str, Any]] = [(start, None)]
         while pending:
-            folder = pending.pop()
-            self.requests += 1
-            try:
-                entries = fs.ls(folder, detail=True, refresh=True)
-            except FileNotFoundError:
+            name, entry = pending.pop()
+            if entry is not None:
+                yield StoredObject(self._uri(self._below_root(name)), int(entry["size"] or 0), modified_of(entry))
                 continue
-            except Exception as error:
-                raise self._failed(error) from error
-            finally:
-                fs.invalidate_cache()
-            folders = []
-            for entry in entries:
-                name = str(entry["name"]).rstrip("/")
-                if entry["type"] == "directory":
-                    if name != folder.rstrip("/"):
-                        folders.append(name)
-                elif entry["type"] == "file":
-                    yield StoredObject(self._uri(self._below_root(name)), int(entry["size"] or 0), _modified(entry))
-            pending.extend(sorted(folders, reverse=True))
+            inside = []
+            for each in self._entries(fs, name):
+                below = str(each["name"]).rstrip("/")
+                if each["type"] == "directory" and below != name.rstrip("/"):
+                    inside.append((f"{below}/", None))
+                elif each["type"] == "file":
+                    inside.append((below, each))
+            pending.extend(sorted(inside, key=lambda pair: pair[0], reverse=True))
+
+    def _entries(self, fs: Any, folder: str) -> list[Any]:
+        self.requests += 1
+        try:
+            return list(fs.ls(folder.rstrip("/"), detail=True, refresh=True))
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise self._failed(error) from error
+        finally:
+            fs.invalidate_cache()
 
     def _failed(self, error: Exception) -> StoreFailed:
         return StoreFailed(
@@ -110,7 +121,7 @@ def exists(uri: str) -> bool:
     return bool(path.fs.exists(path.path))
 
 
-def _modified(entry: dict[str, Any]) -> Optional[datetime.datetime]:
+def modified_of(entry: dict[str, Any]) -> Optional[datetime.datetime]:
     """When a file was last written, from whatever its file system calls that."""
     for name in ("LastModified", "last_modified", "updated", "mtime", "created"):
         found = entry.get(name)

@@ -46,7 +46,10 @@ def database_problem(error: BaseException) -> str:
 
 
 def base_path_of(context: RequestContext) -> str:
-    """The parameter ``base_path``, or what this context resolves. Refuses one that cannot be one."""
+    """The parameter ``base_path``, or what this context resolves, or where it resolves none ``default_base_path``.
+
+    Refuses one that cannot be one.
+    """
     given = context.text("base_path")
     if given is not None:
         problem = path_problem(given)
@@ -56,6 +59,9 @@ def base_path_of(context: RequestContext) -> str:
     value = configuration.resolve_settings()["path"].value
     resolved = None if value is None else str(value)
     problem = path_problem(resolved)
+    default = context.text("default_base_path")
+    if problem is not None and default is not None and path_problem(default) is None:
+        return default
     if resolved is None or problem is not None:
-        raise RequestError(problem or "no base path", "name the base path: under inline none may be set")
+        raise RequestError(problem or "no base path", "name it: --base-path URL (under inline none may be set)")
     return resolved

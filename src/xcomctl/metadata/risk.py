@@ -1,0 +1,97 @@
+"""Runs that are not over, and what they hold: found through their few rows, never by a scan of all XComs."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from xcomctl.metadata import expressions
+from xcomctl.metadata.tables import Tables
+from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, decoded
+
+RUNS_AT_ONCE = 200
+#: Task instances in these states read nothing any more, unless somebody clears them.
+FINISHED_TASK_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run by its number and its name."""
+
+    id: int
+    dag_id: str
+    run_id: str
+    state: Optional[str]
+    started: Optional[datetime.datetime]
+
+
+@dataclass(frozen=True)
+class Url:
+    """A string that looks like a URL, and whose it is."""
+
+    dag_run_id: int
+    dag_id: str
+    run_id: str
+    task_id: str
+    text: str
+
+
+def unfinished_runs(connection: Any, tables: Tables, dag_id: Optional[str] = None) -> list[Run]:
+    """The runs that are not over, the oldest first. As many as the deployment has going on."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    statement = (
+        sa.select(run.c.id, run.c.dag_id, run.c.run_id, run.c.state, run.c.start_date)
+        .where(sa.or_(run.c.state.is_(None), run.c.state.not_in(FINISHED_RUN_STATES)))
+        .order_by(run.c.start_date, run.c.id)
+    )
+    if dag_id is not None:
+        statement = statement.where(run.c.dag_id == dag_id)
+    return [Run(row.id, row.dag_id, row.run_id, row.state, row.start_date) for row in connection.execute(statement)]
+
+
+def urls_of_runs(connection: Any, tables: Tables, ids: Sequence[int]) -> Iterator[Url]:
+    """The URL-like strings that these runs hold. The primary key of ``xcom`` begins with the run's number."""
+    import sqlalchemy as sa
+
+    xcom = tables.xcom
+    statement = sa.select(xcom.c.dag_run_id, xcom.c.dag_id, xcom.c.run_id, xcom.c.task_id, xcom.c.value).where(
+        xcom.c.dag_run_id.in_(list(ids)), expressions.url_like(tables, connection.dialect.name)
+    )
+    for row in connection.execute(statement):
+        text = decoded(row.value, tables.line)
+        if isinstance(text, str):
+            yield Url(row.dag_run_id, row.dag_id, row.run_id, row.task_id, text)
+
+
+def waiting_instances(connection: Any, tables: Tables, dag_id: str, run_id: str) -> dict[str, int]:
+    """How many task instances of a run may still read, by state; ``no state yet`` for those without one."""
+    import sqlalchemy as sa
+
+    instance = tables.task_instance
+    statement = (
+        sa.select(instance.c.state, sa.func.count().label("many"))
+        .where(
+            instance.c.dag_id == dag_id,
+            instance.c.run_id == run_id,
+            sa.or_(instance.c.state.is_(None), instance.c.state.not_in(FINISHED_TASK_STATES)),
+        )
+        .group_by(instance.c.state)
+    )
+    found = {row.state or "no state yet": int(row.many) for row in connection.execute(statement)}
+    return dict(sorted(found.items()))
+
+
+def latest_finished(connection: Any, tables: Tables) -> dict[str, str]:
+    """The latest finished run of each DAG, by DAG."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    newest = (
+        sa.select(sa.func.max(run.c.id).label("id")).where(run.c.state.in_(FINISHED_RUN_STATES)).group_by(run.c.dag_id)
+    ).subquery()
+    statement = sa.select(run.c.dag_id, run.c.run_id).join(newest, newest.c.id == run.c.id)
+    return {row.dag_id: row.run_id for row in connection.execute(statement)}
