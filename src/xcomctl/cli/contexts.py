@@ -122,6 +122,17 @@ def add_base_path_option(group: Any) -> None:
     )
 
 
+def count(text: str, what: str) -> int:
+    """A number of something, at least 1, for argparse."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}")
+    return number
+
+
 def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
     from xcomctl.deployment.deployments import names
 

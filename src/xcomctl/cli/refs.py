@@ -180,10 +180,4 @@ def _base_of(item: RefItem) -> str:
 
 
 def _count(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
-    return number
+    return contexts.count(text, "rows")

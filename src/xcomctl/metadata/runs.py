@@ -7,6 +7,15 @@ from typing import Any, Optional
 from xcomctl.metadata.tables import Tables
 
 
+def state_of(connection: Any, tables: Tables, dag_id: str, run_id: str) -> tuple[Optional[str], bool]:
+    """The state of a run, and whether there is such a run."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    row = connection.execute(sa.select(run.c.state).where(run.c.dag_id == dag_id, run.c.run_id == run_id)).first()
+    return (None, False) if row is None else (row.state, True)
+
+
 def states(
     connection: Any, tables: Tables, dag_id: str, run_id: str, task_id: str
 ) -> tuple[Optional[str], Optional[str]]:

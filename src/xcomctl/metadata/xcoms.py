@@ -39,7 +39,7 @@ class StringRow:
 
 @dataclass(frozen=True)
 class ValueRow:
-    """One XCom of a run. ``value`` is the decoded JSON; ``pickled`` and undecodable rows have none."""
+    """One XCom of a run. ``value`` is the decoded JSON; rows that are ``pickled`` or not ``decodable`` have none."""
 
     task_id: str
     map_index: int
@@ -48,6 +48,10 @@ class ValueRow:
     value: Any
     timestamp: Optional[datetime.datetime]
     pickled: bool = False
+    #: What the column holds, as a reader gets it: bytes on 2.x, the JSON value on 3.x.
+    column: Any = None
+    #: Whether the column holds JSON that is not nested too deeply for Python.
+    decodable: bool = True
 
 
 def url_like_rows(
@@ -169,34 +173,92 @@ def run_exists(connection: Any, tables: Tables, dag_id: str, run_id: str) -> boo
     return connection.execute(statement).first() is not None
 
 
-def rows_of_run(connection: Any, tables: Tables, dag_id: str, run_id: str) -> Iterator[ValueRow]:
-    """All XComs of a run. A handful of values is in memory at a time.
+@dataclass(frozen=True)
+class Narrow:
+    """Which XComs of a run: all of them, or those of tasks, of a key, of a map index."""
+
+    task_ids: tuple[str, ...] = ()
+    key: Optional[str] = None
+    map_index: Optional[int] = None
+
+
+def rows_of_run(
+    connection: Any, tables: Tables, dag_id: str, run_id: str, narrow: Narrow = Narrow(), *, in_order: bool = False
+) -> Iterator[ValueRow]:
+    """XComs of a run, by task or, ``in_order``, as they were pushed. A handful of values is in memory at a time.
 
     ``stored_bytes``: on 2.x the bytes in the column. On 3.x the length of the value's JSON as ``json.dumps`` writes it,
     which is what 2.x would store and what the backend compares with its threshold; the database's own text differs from
     that both ways (F: "Sizes"), and tuples count with their wrapper.
     """
-    import sqlalchemy as sa
-
-    xcom = tables.xcom
-    statement = (
-        sa.select(xcom.c.task_id, xcom.c.map_index, xcom.c.key, xcom.c.value, xcom.c.timestamp)
-        .where(xcom.c.dag_id == dag_id, xcom.c.run_id == run_id)
-        .order_by(xcom.c.task_id, xcom.c.map_index, xcom.c.key)
-    )
-    for row in stream(connection, statement, LARGE_ROWS):
-        value = row.value
-        is_pickle = isinstance(value, (bytes, memoryview)) and bytes(value[:1]) == b"\x80"
-        size = len(value or b"") if tables.line is Line.AF2 else len(json.dumps(value))
+    for row in stream(connection, _of_run(tables, dag_id, run_id, narrow, in_order), LARGE_ROWS):
+        stored = bytes(row.value) if isinstance(row.value, memoryview) else row.value
+        is_pickle = isinstance(stored, bytes) and stored[:1] == b"\x80"
+        value, decodable = (None, False) if is_pickle else _parsed(stored)
+        size = len(stored or b"") if tables.line is Line.AF2 or not decodable else len(json.dumps(value))
         yield ValueRow(
             task_id=row.task_id,
             map_index=row.map_index,
             key=row.key,
             stored_bytes=size,
-            value=None if is_pickle else decoded(value, tables.line),
+            value=value,
             timestamp=row.timestamp,
             pickled=is_pickle,
+            column=stored if tables.line is Line.AF2 else value,
+            decodable=decodable,
         )
+
+
+def count_of_run(connection: Any, tables: Tables, dag_id: str, run_id: str, narrow: Narrow = Narrow()) -> int:
+    """How many XComs those are."""
+    import sqlalchemy as sa
+
+    of_run = _narrow(sa.select(sa.func.count()).select_from(tables.xcom), tables, dag_id, run_id, narrow)
+    return int(connection.execute(of_run).scalar() or 0)
+
+
+def _of_run(tables: Tables, dag_id: str, run_id: str, narrow: Narrow, in_order: bool) -> Any:
+    import sqlalchemy as sa
+
+    xcom = tables.xcom
+    # As text on 3.x: what is nested too deeply for Python would end the whole result.
+    value = xcom.c.value if tables.line is Line.AF2 else expressions.json_text(tables)
+    statement = sa.select(xcom.c.task_id, xcom.c.map_index, xcom.c.key, value.label("value"), xcom.c.timestamp)
+    order = (xcom.c.task_id, xcom.c.map_index, xcom.c.key)
+    return _narrow(statement, tables, dag_id, run_id, narrow).order_by(
+        *((xcom.c.timestamp,) if in_order else ()), *order
+    )
+
+
+def _narrow(statement: Any, tables: Tables, dag_id: str, run_id: str, narrow: Narrow) -> Any:
+    xcom = tables.xcom
+    statement = statement.where(xcom.c.dag_id == dag_id, xcom.c.run_id == run_id)
+    if narrow.task_ids:
+        statement = statement.where(xcom.c.task_id.in_(narrow.task_ids))
+    if narrow.key is not None:
+        statement = statement.where(xcom.c.key == narrow.key)
+    if narrow.map_index is not None:
+        statement = statement.where(xcom.c.map_index == narrow.map_index)
+    return statement
+
+
+def _parsed(stored: Any) -> tuple[Any, bool]:
+    """The JSON in a column, and whether it could be read."""
+    if stored is None:
+        return None, True
+    try:
+        return json.loads(stored), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def latest_run_ids(connection: Any, tables: Tables, dag_id: str, limit: int = 200) -> list[str]:
+    """The latest runs of a DAG, the newest first."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    statement = sa.select(run.c.run_id).where(run.c.dag_id == dag_id).order_by(run.c.id.desc()).limit(limit)
+    return [row.run_id for row in connection.execute(statement)]
 
 
 def iso(moment: Optional[datetime.datetime]) -> Optional[str]:
