@@ -93,40 +93,42 @@ class TaskWay(Protocol):
         """The task's log; empty when there is none."""
 
 
-_UNKNOWN, _PAUSED = "unknown", "paused"
+#: Why a run was not started.
+UNKNOWN_DAG, PAUSED_DAG = "unknown", "paused"
 
 
 class RestWay:
-    """Through Airflow's REST API: all that managed Airflow gives."""
+    """Through Airflow's REST API: all that managed Airflow gives. The DAG is the canary unless another is named."""
 
-    def __init__(self, api: AirflowApi) -> None:
+    def __init__(self, api: AirflowApi, dag_id: str = DAG_ID, task_id: str = TASK_ID) -> None:
         self._api = api
+        self._dag_id, self._task_id = dag_id, task_id
 
     def trigger(self, run_id: str, conf: Mapping[str, Any]) -> str:
         """See :class:`TaskWay`."""
-        dag = self._api.dag(DAG_ID)
+        dag = self._api.dag(self._dag_id)
         if dag is None or not dag.get("is_active", True) or dag.get("is_stale", False):
-            return _UNKNOWN
+            return UNKNOWN_DAG
         if dag.get("is_paused"):
-            return _PAUSED
-        self._api.trigger(DAG_ID, run_id, conf)
+            return PAUSED_DAG
+        self._api.trigger(self._dag_id, run_id, conf)
         return ""
 
     def progress(self, run_id: str) -> Progressed:
         """See :class:`TaskWay`."""
-        instances = self._api.task_instances(DAG_ID, run_id)
-        state = next((each.state for each in instances if each.task_id == TASK_ID), None)
-        return Progressed(self._api.run(DAG_ID, run_id).state, state)
+        instances = self._api.task_instances(self._dag_id, run_id)
+        state = next((each.state for each in instances if each.task_id == self._task_id), None)
+        return Progressed(self._api.run(self._dag_id, run_id).state, state)
 
     def value(self, run_id: str) -> Any:
         """See :class:`TaskWay`."""
-        return self._api.xcom_value(DAG_ID, run_id, TASK_ID)
+        return self._api.xcom_value(self._dag_id, run_id, self._task_id)
 
     def log(self, run_id: str) -> str:
         """See :class:`TaskWay`."""
-        for instance in self._api.task_instances(DAG_ID, run_id):
-            if instance.task_id == TASK_ID:
-                return redact(self._api.task_log(DAG_ID, run_id, instance))
+        for instance in self._api.task_instances(self._dag_id, run_id):
+            if instance.task_id == self._task_id:
+                return redact(self._api.task_log(self._dag_id, run_id, instance))
         return ""
 
 
@@ -136,21 +138,28 @@ class AgentWay:
     A database that is stuck answers nothing: no request goes on much beyond ``timeout_s`` seconds after the trigger.
     """
 
-    def __init__(self, session: AgentSession, timeout_s: float = DEFAULT_TASK_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        session: AgentSession,
+        timeout_s: float = DEFAULT_TASK_TIMEOUT_S,
+        dag_id: str = DAG_ID,
+        task_id: str = TASK_ID,
+    ) -> None:
         self._session = session
+        self._dag_id, self._task_id = dag_id, task_id
         self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
 
     def trigger(self, run_id: str, conf: Mapping[str, Any]) -> str:
         """See :class:`TaskWay`."""
         self._deadline = time.monotonic() + self._timeout_s
-        params = {"dag_id": DAG_ID, "run_id": run_id, "conf": dict(conf)}
+        params = {"dag_id": self._dag_id, "run_id": run_id, "conf": dict(conf)}
         answer = requests.TriggerAnswer.from_json(
             self._session.request(requests.TRIGGER, params, timeout=self._time_left())
         )
         if not answer.known:
-            return _UNKNOWN
-        return _PAUSED if answer.paused else ""
+            return UNKNOWN_DAG
+        return PAUSED_DAG if answer.paused else ""
 
     def progress(self, run_id: str) -> Progressed:
         """See :class:`TaskWay`."""
@@ -159,17 +168,19 @@ class AgentWay:
 
     def value(self, run_id: str) -> Any:
         """See :class:`TaskWay`."""
-        params = {"dag_id": DAG_ID, "run_id": run_id, "values_below": 4 * in_task.MAX_ANSWER_BYTES}
+        params = {"dag_id": self._dag_id, "run_id": run_id, "values_below": 4 * in_task.MAX_ANSWER_BYTES}
         stream = self._session.stream(requests.XCOMS, params, timeout=self._time_left())
         items = [requests.XcomItem.from_json(record) for record in stream]
-        return next((item.value for item in items if item.task_id == TASK_ID and item.key == "return_value"), None)
+        return next(
+            (item.value for item in items if item.task_id == self._task_id and item.key == "return_value"), None
+        )
 
     def log(self, run_id: str) -> str:
         """See :class:`TaskWay`."""
         return self._task_run(run_id, log=True).log
 
     def _task_run(self, run_id: str, *, log: bool) -> requests.TaskRunAnswer:
-        params = {"dag_id": DAG_ID, "run_id": run_id, "task_id": TASK_ID, "log": log}
+        params = {"dag_id": self._dag_id, "run_id": run_id, "task_id": self._task_id, "log": log}
         return requests.TaskRunAnswer.from_json(
             self._session.request(requests.TASK_RUN, params, timeout=self._time_left())
         )
@@ -215,7 +226,7 @@ def _run(
     _wait(stop, 0)
     progress(f"a run of {DAG_ID}")
     refused = way.trigger(run_id, {in_task.CONF_OPTIONS: options.to_json()})
-    if refused == _UNKNOWN:
+    if refused == UNKNOWN_DAG:
         return _unanswered(
             f"Airflow knows no DAG {DAG_ID}",
             "xcomctl dags export canary DAGS_FOLDER, then wait until Airflow looks for new files (every 5 minutes "

@@ -11,17 +11,13 @@ from concurrent.futures import Future, wait
 from dataclasses import replace
 
 from xcomctl.assess import in_task
+from xcomctl.assess.api_login import connect
 from xcomctl.assess.preflight import Ask, UsageError
-from xcomctl.clients.airflow_api import AirflowApi, without_login
+from xcomctl.clients.airflow_api import without_login
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.deployments import ApiEntry
 from xcomctl.deployment.reach.interface import Reach
-from xcomctl.errors import UserError
 from xcomctl.model.preflight import IN_TASK, CatalogueEntry, ContextReport, PreflightOptions, category_of
-
-#: What the variables are called that hold the credentials of ``--api URL``.
-PASSWORD_VARIABLE = "XCOMCTL_API_PASSWORD"  # noqa: S105 — a name
-TOKEN_VARIABLE = "XCOMCTL_API_TOKEN"  # noqa: S105
 
 #: How soon it is noticed that the run is to stop, and what an agent may take to end, and once more.
 _LOOK_EVERY_S = 0.1
@@ -40,17 +36,9 @@ def through_api(
 
     def ask(waiting: Callable[[str], None]) -> ContextReport:
         waiting(f"the API at {url}")
-        token = _secret(entry.token_env)
-        password = _secret(entry.password_env)
-        if not token and not (entry.username and password):
-            raise UserError(
-                f"there is no login for the API at {url}",
-                f"export {entry.token_env or TOKEN_VARIABLE}, or give the user's name and export "
-                f"{entry.password_env or PASSWORD_VARIABLE}",
-            )
 
         def work() -> ContextReport:
-            with AirflowApi.detect(entry.url, username=entry.username or "", password=password, token=token) as api:
+            with connect(entry) as api:
                 way = in_task.RestWay(api)
                 return in_task.run_in_task(way, options, timeout_s=timeout_s, progress=waiting, stop=stopping)
 
@@ -144,7 +132,3 @@ def _all_in(name: str, entries: Sequence[CatalogueEntry], ids: set[str]) -> bool
     """Whether the name is a category of which every check is among those ids."""
     category = category_of(name)
     return category is not None and all(entry.id in ids for entry in entries if entry.category == category)
-
-
-def _secret(variable: str | None) -> str:
-    return os.environ.get(variable, "") if variable else ""

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import contexts
+from xcomctl.cli import api, contexts
 from xcomctl.model.phases import Phase
 from xcomctl.model.preflight import (
     DEFAULT_TASK_TIMEOUT_S,
@@ -20,7 +20,6 @@ from xcomctl.model.preflight import (
 from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from xcomctl.deployment.deployments import ApiEntry
     from xcomctl.model.preflight import PreflightReport
 
 NAME = "preflight"
@@ -78,10 +77,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )  # fmt: skip
     contexts.add_options(parser)
     task = parser.add_argument_group("with --in-task")
-    task.add_argument(
-        "--api", metavar="URL", help="trigger and read through this REST API (default: through a context)"
-    )
-    task.add_argument("--api-user", metavar="NAME", help="login of the API; its password is in XCOMCTL_API_PASSWORD, or a token in XCOMCTL_API_TOKEN")  # fmt: skip
+    api.add_options(task, "trigger and read through this REST API (default: through a context)")
     task.add_argument("--task-timeout", metavar="SECONDS", type=_seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long the task may take to answer (default: 300)")  # fmt: skip
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -105,10 +101,10 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.report.progress import progress_for
 
     chosen = contexts.deployment(args)
-    api = _api(args)
+    through = api.entry(args)
     # Managed Airflow gives no way into a context; its API alone is named then.
-    reaches = [] if api is not None and not (args.via or args.python or chosen) else contexts.reaches(args, chosen)
-    planned = preflight_plan.plan(_options(args), chosen, reaches, api)
+    reaches = [] if through is not None and not (args.via or args.python or chosen) else contexts.reaches(args, chosen)
+    planned = preflight_plan.plan(_options(args), chosen, reaches, through)
     if args.dry_run:
         print("\n".join(planned.lines()))
         return Verdict.OK.exit_code
@@ -151,15 +147,6 @@ def _options(args: argparse.Namespace) -> PreflightOptions:
         only=tuple(name for names in args.only for name in names),
         skip=tuple(name for names in args.skip for name in names),
     )
-
-
-def _api(args: argparse.Namespace) -> ApiEntry | None:
-    if not args.api:
-        return None
-    from xcomctl.assess.task_context import PASSWORD_VARIABLE, TOKEN_VARIABLE
-    from xcomctl.deployment.deployments import ApiEntry
-
-    return ApiEntry(args.api, args.api_user, PASSWORD_VARIABLE, TOKEN_VARIABLE)
 
 
 def _render(report: PreflightReport, args: argparse.Namespace) -> None:

@@ -34,7 +34,9 @@ class Value:
 
 def corpus(base_path: str, folder: str) -> tuple[Value, ...]:
     """Every value, made anew. ``folder`` is the name below the base path in which it may have files of its own."""
-    return (*_plain(), *_texts(), *_paths(base_path.rstrip("/"), folder), *_collections(), *_keys(), *_times())
+    return (
+        *_plain(), *_texts(), *_paths(base_path.rstrip("/"), folder), *_collections(), *_operators(), *_keys(), *_times(),
+    )  # fmt: skip
 
 
 def _plain() -> tuple[Value, ...]:
@@ -132,6 +134,22 @@ def _collections() -> tuple[Value, ...]:
         Value("set-in-dict", {"seen": {"a", "b"}}),
         Value("frozenset", frozenset({1, 2})),
         Value("nested", {"a": {"b": [{"c": [[], {}]}]}}),
+    )
+
+
+def _operators() -> tuple[Value, ...]:
+    """What operators push besides return values, and what tasks hand on about assets and the runs that they trigger."""
+    return (
+        Value("followed-and-skipped", {"followed": ["section.load_a"], "skipped": ["section.load_b"]}),
+        Value("nothing-followed", {"followed": []}),
+        Value("mapped-length", 3),
+        Value("triggered-run-id", "manual__2026-06-06T12:30:15.250000+00:00"),
+        Value("link", "https://example.org/dags/load/grid?dag_run_id=manual__2026-06-06T12%3A30%3A15%2B00%3A00"),
+        Value("asset-uri", "s3://elsewhere/asset.parquet"),
+        Value(
+            "asset-event",
+            {"uri": "s3://elsewhere/asset.parquet", "extra": {"rows": 12, "until": "2026-06-06T00:00:00+00:00"}},
+        ),
     )
 
 

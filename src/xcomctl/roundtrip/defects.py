@@ -32,7 +32,7 @@ class Setting:
 class Defect:
     """One named defect. ``id`` is the row of the list of failures, ``kind`` tells its forms apart.
 
-    ``title`` is what happens in general, ``hint`` what to do about it. ``affected`` is the check that counts the stored
+    ``title`` is what happens in general, ``short`` the same in a few words, ``hint`` what to do about it. ``affected`` is the check that counts the stored
     values which it changes, empty where only what is pushed from then on is changed. ``explains`` says what it
     did to a value, ``None`` when it is not the reason.
     """
@@ -43,6 +43,7 @@ class Defect:
     explains: Callable[[Pair, Setting], Optional[str]]
     kind: str = ""
     affected: str = ""
+    short: str = ""
 
 
 def named(pair: Pair, setting: Setting) -> tuple[Optional[Defect], str]:
@@ -194,6 +195,7 @@ DEFECTS = (
         'have producers push the value itself or a dict around the text ({"day": "20260606"})',
         _second_decode,
         affected="metadata_json_strings",
+        short="second JSON decode, common-io 1.5.4+ on Airflow 2.x",
     ),
     Defect(
         "F5",
@@ -202,6 +204,7 @@ DEFECTS = (
         _keys_refused,
         "keys refused",
         "metadata_keys",
+        short="JSON has no such keys, Airflow 3.x",
     ),
     Defect(
         "F5",
@@ -209,6 +212,7 @@ DEFECTS = (
         "have producers turn such keys into text themselves: BaseXCom hands them over as str(key)",
         _keys_as_json,
         "keys spelled",
+        short="keys as JSON spells them, Airflow 3.x",
     ),
     Defect(
         "F5",
@@ -216,6 +220,7 @@ DEFECTS = (
         "have readers of large values take lists for tuples",
         _tuples_as_lists,
         "tuples",
+        short="tuples become lists in the store, Airflow 3.x",
     ),
     Defect(
         "F38",
@@ -223,6 +228,7 @@ DEFECTS = (
         "install the package that the error names, or have producers push such text inside a dict or a list",
         _not_installed,
         affected="metadata_schemes",
+        short="taken for a URL whose file system is not installed, Airflow 3.x",
     ),
     Defect(
         "F38",
@@ -231,6 +237,7 @@ DEFECTS = (
         _no_target,
         "no target",
         "metadata_schemes",
+        short="taken for a URL of a file system on top of another, Airflow 3.x",
     ),
     Defect(
         "F2",
@@ -238,6 +245,7 @@ DEFECTS = (
         "have producers push such times in UTC, or as text",
         _undecodable,
         "undecodable",
+        short="the backend catches the error of the decoder",
     ),
     Defect(
         "F7",
@@ -245,5 +253,6 @@ DEFECTS = (
         "choose a base path that no task writes to",
         _taken_for_reference,
         affected="metadata_own_paths",
+        short="taken for a reference of its own",
     ),
 )

@@ -48,6 +48,10 @@ def _canonical(value: Any) -> str:
         return f"{name}<{','.join(sorted(_canonical(entry) for entry in value))}>"
     if isinstance(value, (datetime.datetime, datetime.time)):
         return f"{name}({value.isoformat()} {value.fold} {value.tzinfo!r})"  # pendulum's repr leaves the fold out
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy, whose repr leaves out the middle
+        return f"{name}<{value.dtype}>({_canonical(value.tolist())})"
+    if hasattr(value, "dtypes") and hasattr(value, "to_dict"):  # pandas, likewise
+        return f"{name}<{[str(each) for each in value.dtypes]}>({_canonical(value.to_dict('split'))})"
     for kind in _PLAIN:
         if isinstance(value, kind):
             return f"{name}({kind.__repr__(value)})"

@@ -1,8 +1,9 @@
-"""control_flow: the values that steer a DAG, through BaseXCom and through the resolved class, compared."""
+"""control_flow: the values that steer a DAG, or data, through BaseXCom and through the resolved class, compared."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 from xcomctl.agent.context import RequestContext, RequestError
@@ -11,7 +12,7 @@ from xcomctl.airflow_compat import loading, xcom_class
 from xcomctl.model.references import Owner
 from xcomctl.model.requests import ControlFlowAnswer, Difference
 from xcomctl.model.transitions import Sample, ValueForm
-from xcomctl.roundtrip import describe
+from xcomctl.roundtrip import data, describe
 from xcomctl.roundtrip.compare import PUSH_RAISED, Pair, pairs
 from xcomctl.roundtrip.control_flow import LONGEST_JSON, Value, corpus
 from xcomctl.roundtrip.corpus import place_objects
@@ -24,7 +25,8 @@ def run(context: RequestContext) -> ControlFlowAnswer:
 
     With ``offloaded`` every value goes into the store, whatever its size; without it none does. ``with_store`` allows
     the values whose reading asks the store then. ``folder`` is where they may write (see
-    :mod:`xcomctl.roundtrip.folder`); it is removed. ``values`` are ids, all of them unless given.
+    :mod:`xcomctl.roundtrip.folder`); it is removed. ``values`` are ids, of either corpus; all that steer a DAG unless
+    given.
     """
     offloaded = context.flag("offloaded")
     base_path, folder = base_path_of(context), context.text("folder", required=True) or ""
@@ -38,7 +40,7 @@ def run(context: RequestContext) -> ControlFlowAnswer:
     unmeasured = ""
     left: tuple[str, ...] = ()
     try:
-        with _threshold(offloaded, context.number("threshold", -1), context.check):
+        with _threshold(offloaded, context.number("threshold", -1), values, context.check):
             for value in values:
                 context.check()
                 place_objects(Sample(ValueForm.OWN_PATH, value.value, objects=value.objects))
@@ -74,17 +76,20 @@ def _chosen(context: RequestContext, base_path: str, folder: str, may_ask_store:
     values = {value.id: value for value in corpus(base_path, folder) if may_ask_store or not value.asks_store}
     ids = context.raw("values", list(values))
     if not isinstance(ids, list) or not all(name in values for name in ids):
-        raise RequestError(f"'values' must be a list of ids; there are {', '.join(values)}")
+        # Making them imports what Airflow has for data; who asks for control flow alone does without.
+        values.update((value.id, value) for value in data.corpus())
+        if not isinstance(ids, list) or not all(name in values for name in ids):
+            raise RequestError(f"'values' must be a list of ids; there are {', '.join(values)}")
     return [values[name] for name in ids]
 
 
 def _threshold(
-    offloaded: bool, threshold: int, safe_point: Callable[[], None]
+    offloaded: bool, threshold: int, values: Sequence[Value], safe_point: Callable[[], None]
 ) -> contextlib.AbstractContextManager[None]:
-    """The threshold for the round trip: the target's own one wherever it keeps the small values in the database."""
+    """The threshold for the round trip: the target's own one wherever it keeps these values in the database."""
     if offloaded:
         return xcom_class.threshold_of(0, safe_point)
-    if 0 <= threshold <= LONGEST_JSON:
+    if threshold >= 0 and (threshold <= LONGEST_JSON or not all(value.control_flow for value in values)):
         return xcom_class.threshold_of(-1, safe_point)
     return contextlib.nullcontext()
 

@@ -42,7 +42,7 @@ def examine(
 
     ``progress`` tells what is being done. ``safe_point`` is called while something is waited for, and may raise.
     """
-    asker = _Asker(options, safe_point)
+    asker = Asker(options, safe_point)
     subject = Subject(options, asker.ask, progress, safe_point)
     try:
         progress("importing Airflow", None, None)
@@ -79,7 +79,7 @@ def answer(subject: Subject) -> PreflightAnswer:
     )
 
 
-class _Asker:
+class Asker:
     """Decides who answers for the target: this process when it resolves the target already, else a child."""
 
     def __init__(self, options: PreflightOptions, safe_point: Callable[[], None]) -> None:

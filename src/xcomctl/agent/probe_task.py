@@ -1,0 +1,114 @@
+"""The tasks of a probe run: what the probe DAG calls once it has made this xcomctl importable.
+
+Each checking task returns a small dict; the last one puts them together, writes the answer into its log, where no XCom
+backend is in between, and returns it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional
+
+from xcomctl.airflow_compat import configuration, loading, xcom_class
+from xcomctl.model import probe
+from xcomctl.model.phases import path_problem
+from xcomctl.roundtrip.control_flow import Value
+from xcomctl.roundtrip.in_run import MAPPED, Pulled, push_all
+
+#: Where no path resolves, texts "under the base path" are made for this.
+_NO_PATH = "s3://xcomctl_probe@probe/xcom"
+ERRORS = "xcomctl_errors"
+
+
+def push(ti: Any) -> None:
+    """Push both corpora, each value under its id, and the errors that this gave."""
+    _begin()
+    errors = push_all(lambda key, value: ti.xcom_push(key=key, value=value), _base_path())
+    ti.xcom_push(key=ERRORS, value=errors)
+
+
+def pull(ti: Any, task_id: str, step: str, map_index: Optional[int] = None) -> dict[str, Any]:
+    """Pull what a task of this run pushed, one map index of it where it was mapped."""
+    _begin()
+    found = _pulled(step)
+    indexes = {} if map_index is None else {"map_indexes": map_index}
+    errors = ti.xcom_pull(task_ids=task_id, key=ERRORS, **indexes)
+    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, **indexes), _mapping(errors))
+    return _part(found, step)
+
+
+def pull_prior(ti: Any, task_id: str) -> dict[str, Any]:
+    """Pull what that task pushed in an earlier run of this DAG; it has not begun in this one."""
+    _begin()
+    step = "prior dates"
+    found = _pulled(step)
+    errors = ti.xcom_pull(task_ids=task_id, key=ERRORS, include_prior_dates=True)
+    if errors is None:
+        return {"step": step, "prior": False}
+    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, include_prior_dates=True), _mapping(errors))
+    return {**_part(found, step), "prior": True}
+
+
+def mapped() -> list[Any]:
+    """What is mapped over."""
+    return list(MAPPED)
+
+
+def expanded(item: Any, map_index: int) -> dict[str, Any]:
+    """Compare one map input with what was mapped over."""
+    _begin()
+    step = "map input"
+    found = _pulled(step)
+    found.one(Value(f"mapped-{map_index}", MAPPED[map_index]), lambda key: item)
+    return _part(found, step)
+
+
+def report(run_id: str, parts: Iterable[Any]) -> dict[str, str]:
+    """All of it together. A part that is no dict is a task that gave no answer."""
+    _begin()
+    counts: dict[str, int] = {}
+    differences: list[probe.ProbeDifference] = []
+    notes: dict[str, None] = {}
+    unmeasured: list[str] = []
+    prior = False
+    for part in parts:
+        if not isinstance(part, Mapping):
+            unmeasured.append("a task of the run gave no answer: look at the run's log")
+            continue
+        prior = prior or bool(part.get("prior"))
+        for corpus, count in dict(part.get("counts") or {}).items():
+            name = f"{corpus}/{part['step']}"
+            counts[name] = counts.get(name, 0) + int(count)
+        differences += [probe.ProbeDifference.from_json(each) for each in part.get("differences") or ()]
+        notes.update(dict.fromkeys(f"the metadata column: {each}" for each in part.get("column") or ()))
+    answer = probe.ProbeRunAnswer(run_id, counts, tuple(differences), tuple(notes), tuple(unmeasured), prior)
+    value = probe.packed(answer)
+    print(probe.LOG_MARK + json.dumps(value), flush=True)
+    return value
+
+
+def _begin() -> None:
+    loading.in_task()
+
+
+def _base_path() -> str:
+    path = configuration.resolve_settings()["path"].value
+    return _NO_PATH if path_problem(path) is not None else str(path)
+
+
+def _pulled(step: str) -> Pulled:
+    threshold = configuration.resolve_settings()["threshold"].value
+    xcom_class.resolved_class()
+    return Pulled(_base_path(), threshold if isinstance(threshold, int) else -1, step)
+
+
+def _mapping(errors: Any) -> Mapping[str, Sequence[str]]:
+    if not isinstance(errors, Mapping):
+        raise RuntimeError(f"the errors of the pushes came back as {type(errors).__name__}")
+    return errors
+
+
+def _part(found: Pulled, step: str) -> dict[str, Any]:
+    differences = [each.to_json() for each in found.differences]
+    return {"step": step, "counts": dict(found.counts), "differences": differences, "column": found.column}
