@@ -133,6 +133,17 @@ def count(text: str, what: str) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """A time limit in seconds, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
 def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
     from xcomctl.deployment.deployments import names
 

@@ -72,13 +72,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     judged.add_argument("--fail-on-warn", action="store_true", help="exit with 4 when there are warnings")
     judged.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=DEFAULT_TIMEOUT_S,
+        "--timeout", metavar="SECONDS", type=contexts.seconds, default=DEFAULT_TIMEOUT_S,
         help="what a check may wait for the store, a secrets backend, or the database's first answer (default: 30)",
     )  # fmt: skip
     contexts.add_options(parser)
     task = parser.add_argument_group("with --in-task")
     api.add_options(task, "trigger and read through this REST API (default: through a context)")
-    task.add_argument("--task-timeout", metavar="SECONDS", type=_seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long the task may take to answer (default: 300)")  # fmt: skip
+    task.add_argument("--task-timeout", metavar="SECONDS", type=contexts.seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long the task may take to answer (default: 300)")  # fmt: skip
     output = parser.add_argument_group("output")
     output.add_argument(
         "-o", "--output", choices=("text", "json", "junit"), default="text", help="format (default: text)"
@@ -205,13 +205,3 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of bytes") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return value

@@ -34,6 +34,9 @@ except ImportError:  # Airflow 2
 ARCHIVE = """@ARCHIVE@"""
 DIGEST = "@DIGEST@"
 
+#: A trigger that fires at once may resume a task before the scheduler knows that it deferred: it then fails the task.
+WAIT = timedelta(seconds=10)
+
 
 def probe_task():
     """The functions of the tasks, from the xcomctl in this file."""
@@ -55,7 +58,7 @@ class Resumed(BaseOperator):
 
     def execute(self, context):
         """Defer."""
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=1)), method_name="resume")
+        self.defer(trigger=TimeDeltaTrigger(WAIT), method_name="resume")
 
     def resume(self, context, event=None):
         """What runs once the trigger fired."""
@@ -114,7 +117,7 @@ def xcomctl_probe():
         parts += list(ti.xcom_pull(task_ids="expanded") or [None])
         return probe_task().report(context["dag_run"].run_id, parts)
 
-    pushed, resumed = push(), Resumed(task_id="resumed")
+    pushed, resumed = push(), Resumed(task_id="resumed", retries=2, retry_delay=timedelta(seconds=5))
     pulled, mapped, inputs = pull(), pull_mapped(), expanded.expand(item=plan())
     prior() >> pushed >> [pulled, resumed]
     push_mapped.expand(index=[0, 1]) >> mapped

@@ -71,7 +71,7 @@ class ProbeDifference(Record):
     def line(self) -> str:
         """It in one line: ``control_flow: "20260606" comes back as int 20260606 (second JSON decode, …)``."""
         because = f" ({self.because})" if self.because else " (for no known reason)"
-        where = f"{self.way}, {self.step}: " if self.step else ""
+        where = f"{self.way}, {self.step}: " if self.step else "above the threshold: " if self.way == OFFLOADED else ""
         return f"{self.corpus}: {where}{self.sentence}{because}"
 
 
@@ -194,7 +194,6 @@ class ProbeReport:
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values; ``docs/probe-report.md`` says what they mean."""
         return {
-            "schema": SCHEMA,
             "context": self.context,
             "verdict": self.verdict.value,
             "exit_code": self.verdict.exit_code,

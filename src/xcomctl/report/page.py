@@ -60,6 +60,11 @@ class Page:
         self._blank = True
         self._console.print(self._text(f"  {text}", style), soft_wrap=True)
 
+    def line(self, text: str, style: str = "") -> None:
+        """One line at the left margin, for programs that look for it."""
+        self._blank = True
+        self._console.print(self._text(text, style), soft_wrap=True)
+
     def table(
         self, rows: Sequence[Sequence[tuple[str, str]]], heads: Sequence[str] = (), right: Sequence[int] = ()
     ) -> None:
