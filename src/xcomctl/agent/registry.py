@@ -31,6 +31,7 @@ MODULES = {
     requests.PULL: "xcomctl.agent.requests.pull",
     requests.PROBE: "xcomctl.agent.requests.probe",
     requests.RUN_REVIEW: "xcomctl.agent.requests.run_review",
+    requests.RUN_STATE: "xcomctl.agent.requests.run_state",
     requests.STATUS: "xcomctl.agent.requests.status",
 }
 

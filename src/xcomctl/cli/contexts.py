@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,6 +67,17 @@ def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
                 args.usage_error(f"--via {prefix!r}: {error}")
         return found
     return [LocalReach(Path(args.python or sys.executable), label="local")]
+
+
+def spelled(args: argparse.Namespace) -> str:
+    """The options that name the same contexts, to be put behind a command that is printed; without secrets."""
+    from xcomctl.model.redaction import redact
+
+    words = ["-D", args.deployment] if args.deployment else []
+    for prefix in args.via:
+        words += ["--via", redact(prefix)]
+    words += ["--python", args.python] if args.python else []
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def fleet(args: argparse.Namespace, chosen: Deployment | None) -> Fleet:

@@ -1,12 +1,234 @@
-"""``xcomctl verify``: to be written."""
+"""``xcomctl verify``: after a flip, whether every context resolves it and a real run went through."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from xcomctl.cli import api, contexts
+from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
+from xcomctl.model.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from xcomctl.assess.fleet import Fleet
+    from xcomctl.assess.verify import Reviewed, Runs
+    from xcomctl.clients.airflow_api import AirflowApi
+    from xcomctl.deployment.deployments import Deployment
+    from xcomctl.model.verdicts import Check
+    from xcomctl.model.verification import VerifyReport
+    from xcomctl.report.progress import Progress
 
 NAME = "verify"
+_TIMEOUT_S = 1800.0
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
-    subparsers.add_parser(NAME, help="to be written")
+    parser = subparsers.add_parser(
+        NAME,
+        help="after a flip: every context resolves it, and a real run went through",
+        description="Layer A: in every context, Airflow resolves path and threshold, and XCom is the expected class. Layer "
+        "B, with --dag-id or --run-id: a real run succeeded, its references resolve, its values are what was pushed, and no "
+        "task got a path string. The verdict is validated, KILL-SWITCH, or inconclusive. Nothing is written but the run "
+        "that --dag-id triggers.",
+        epilog="Exit codes: 0 validated; 2 usage; 3 KILL-SWITCH; 5 inconclusive.",
+    )
+    run_group = parser.add_argument_group("which run (default: none, resolution alone)")
+    run_group.add_argument("-d", "--dag-id", metavar="DAG", help="trigger a run of this DAG and watch it")
+    run_group.add_argument("-r", "--run-id", metavar="RUN", help="look at this run of it, which somebody triggered")
+    run_group.add_argument("--conf", metavar="JSON", type=_object, default={}, help="the triggered run's conf")
+    run_group.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long the run may take (default: 1800)")  # fmt: skip
+    run_group.add_argument("--logs", action="store_true", help="also look for XCom errors in the logs of its tasks (takes --api)")  # fmt: skip
+    run_group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    expected = parser.add_argument_group("what has to resolve (default: what the deployment plans, else what works)")
+    expected.add_argument("--expect-backend", metavar="CLASS", default=OBJECT_STORAGE_BACKEND, help="the XCom class (default: XComObjectStorageBackend)")  # fmt: skip
+    expected.add_argument("--expect-path", metavar="URL", help="the base path")
+    expected.add_argument("--expect-threshold", metavar="BYTES", type=int, help="the threshold")
+    contexts.add_options(parser)
+    through = parser.add_argument_group("through Airflow's REST API")
+    api.add_options(through, "trigger and watch through this API (default: the deployment's, else through a context)")
+    output = contexts.add_output_options(parser, "json", "junit")
+    output.add_argument("-q", "--quiet", action="store_true", help="show problems only")
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; its exit code."""
+    if args.run_id and not args.dag_id:
+        args.usage_error("--run-id goes with --dag-id: run ids are those of a DAG")
+    if args.conf and (args.run_id or not args.dag_id):
+        args.usage_error("--conf goes with --dag-id, of a run that is triggered")
+    if args.logs and not args.dag_id:
+        args.usage_error("--logs goes with a run: --dag-id")
+    from xcomctl.errors import UserError
+    from xcomctl.report.progress import progress_for
+
+    chosen = contexts.deployment(args)
+    if args.dry_run:
+        print("\n".join(_plan(args, chosen)))
+        return Verdict.OK.exit_code
+    progress = progress_for(sys.stderr)
+    try:
+        report = _verify(args, chosen, progress)
+    finally:
+        progress.close()
+    _render(report, args)
+    from xcomctl.assess import verify
+
+    try:
+        verify.record(report, chosen.name if chosen is not None else None, contexts.journal(args, chosen))
+    except UserError as error:
+        print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
+    return report.exit_code
+
+
+def _plan(args: argparse.Namespace, chosen: Deployment | None) -> list[str]:
+    reaches = contexts.reaches(args, chosen)
+    said = [f"would ask what resolves in: {'; '.join(reach.name for reach in reaches)}"]
+    if args.dag_id:
+        entry = api.entry(args, chosen)
+        way = "the REST API" if entry is not None else reaches[0].name
+        what = (
+            f"watch and look at {args.run_id}"
+            if args.run_id
+            else f"trigger a run of {args.dag_id}, watch and look at it,"
+        )
+        said.append(f"would {what} through {way}")
+    return [*said, "would record the result in the journal; nothing else is written"]
+
+
+def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progress) -> VerifyReport:
+    import contextlib
+
+    from xcomctl.assess import verify
+    from xcomctl.assess.api_login import connect
+    from xcomctl.assess.fleet import Fleet
+    from xcomctl.assess.resolution import Expected
+    from xcomctl.journal.local import now
+    from xcomctl.model.verdicts import Check, Status
+    from xcomctl.model.verification import RESOLUTION, VerifyReport
+
+    planned = chosen.settings if chosen is not None else None
+    expected = Expected(
+        args.expect_backend,
+        args.expect_path or (planned.path if planned is not None else None),
+        args.expect_threshold
+        if args.expect_threshold is not None
+        else (planned.threshold if planned is not None else None),
+    )
+    entry = api.entry(args, chosen)
+    # Managed Airflow gives no way into a context; its API alone is named then.
+    alone = entry is not None and not (args.via or args.python or chosen)
+    reaches = [] if alone else contexts.reaches(args, chosen)
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(connect(entry)) if entry is not None and args.dag_id else None
+        fleet = stack.enter_context(Fleet(reaches, contexts.log(args.verbose)))
+        if reaches:
+            found, fleet_checks = verify.layer_a(fleet, expected, progress)
+        else:
+            none = "no context was named, so what resolves was not looked at"
+            found = []
+            fleet_checks = (Check("context_answers", RESOLUTION, "the context answers", Status.SKIP, none, "--via 'PREFIX' or -D NAME"),)  # fmt: skip
+        report = VerifyReport(tuple(found), fleet_checks, at=now())
+        handed: tuple[str, ...] = ()
+        if args.dag_id:
+            report, handed = _with_run(args, chosen, fleet, client, report, expected.path, progress)
+    return verify.with_next_steps(report, contexts.spelled(args), handed)
+
+
+def _with_run(
+    args: argparse.Namespace,
+    chosen: Deployment | None,
+    fleet: Fleet,
+    client: AirflowApi | None,
+    report: VerifyReport,
+    base_path: str | None,
+    progress: Progress,
+) -> tuple[VerifyReport, tuple[str, ...]]:
+    import dataclasses
+
+    from xcomctl.assess import verify, verify_api
+    from xcomctl.errors import UserError
+
+    run_id = args.run_id or verify.new_run_id()
+    checks: list[Check] = []
+    state = None
+    reviewed = None
+    try:
+        with progress.step("run", f"Run {run_id}") as step:
+            seen = _runs(fleet, client, lambda runs: _through(runs, args, run_id, step.waiting))
+            state = seen.run_state
+        with progress.step("review", "Look at the run") as step:
+            if fleet.contexts:
+                reviewed = _reviewed(args, chosen, fleet, report, run_id, step.waiting)
+                checks += reviewed.checks
+            elif client is not None:
+                checks += verify_api.checks_of(client, args.dag_id, run_id, base_path)
+            if args.logs and client is not None:
+                step.waiting("the logs of its tasks")
+                checks.append(verify_api.logs(client, args.dag_id, run_id))
+            elif args.logs:
+                checks.append(verify.unmeasured("logs_clean", "the logs tell of no XCom error", "no API is known", "--api URL"))  # fmt: skip
+    except UserError as error:
+        checks.append(verify.unmeasured("run_succeeded", "the run succeeded", error.message, error.hint))
+    run = {"dag_id": args.dag_id, "run_id": run_id, "state": state, "triggered": not args.run_id}
+    handed = reviewed.answer.handed_over if reviewed is not None and reviewed.answer is not None else ()
+    return dataclasses.replace(report, run=run, run_checks=tuple(checks)), handed
+
+
+def _runs(fleet: Fleet, client: AirflowApi | None, work: Any) -> Any:
+    from xcomctl.assess.verify import AgentRuns, ApiRuns
+
+    if client is not None:
+        return work(ApiRuns(client))
+    return fleet.with_database(lambda session: work(AgentRuns(session)))
+
+
+def _through(runs: Runs, args: argparse.Namespace, run_id: str, waiting: Any) -> Any:
+    from xcomctl.assess.verify import watch
+
+    if not args.run_id:
+        waiting(f"a run of {args.dag_id}")
+        runs.trigger(args.dag_id, run_id, args.conf)
+    return watch(runs, args.dag_id, run_id, args.timeout, waiting)
+
+
+def _reviewed(
+    args: argparse.Namespace, chosen: Deployment | None, fleet: Fleet, report: VerifyReport, run_id: str, waiting: Any
+) -> Reviewed:
+    from xcomctl.assess import verify
+
+    before = verify.observed_before(contexts.journal(args, chosen), chosen.name if chosen is not None else None)
+    return verify.layer_b(fleet, args.dag_id, run_id, [*before, *verify.observed_now(report.contexts)], waiting)
+
+
+def _render(report: VerifyReport, args: argparse.Namespace) -> None:
+    if args.output == "json":
+        from xcomctl.model.redaction import redact_mapping
+
+        json.dump(redact_mapping(report.to_json()), sys.stdout, indent=2)
+        print()
+    elif args.output == "junit":
+        from xcomctl.report.junit import render_junit
+
+        suites: list[Any] = [(each.name, each.checks) for each in report.contexts]
+        suites += [("all contexts", report.fleet)] if report.fleet else []
+        suites += [(shlex.join((report.run["dag_id"], report.run["run_id"])), report.run_checks)] if report.run else []
+        render_junit(f"xcomctl {NAME}", suites, sys.stdout)
+    else:
+        from xcomctl.report.verify_text import render_verify
+
+        render_verify(report, sys.stdout, quiet=args.quiet)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object")
+    return value

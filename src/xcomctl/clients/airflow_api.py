@@ -196,6 +196,34 @@ class AirflowApi:
         path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         return [_task_instance(record) for record in self._pages(path, "task_instances")]
 
+    def downstream(self, dag_id: str) -> dict[str, list[str]]:
+        """What lies directly downstream of each task of a DAG."""
+        tasks = self._call("GET", f"/dags/{quote(dag_id)}/tasks")["tasks"]
+        return {task["task_id"]: list(task.get("downstream_task_ids") or ()) for task in tasks}
+
+    def rendered_fields(self, dag_id: str, run_id: str) -> list[tuple[str, int, str]]:
+        """Task, map index and rendered templates (as JSON text) of every instance of a run that has some."""
+        path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        return [
+            (record["task_id"], record.get("map_index", -1), json.dumps(record["rendered_fields"]))
+            for record in self._pages(path, "task_instances")
+            if record.get("rendered_fields")
+        ]
+
+    def tasks_with_xcoms(self, dag_id: str, run_id: str) -> set[str]:
+        """The tasks of a run that have an XCom."""
+        path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances/~/xcomEntries"
+        return {record["task_id"] for record in self._pages(path, "xcom_entries")}
+
+    def confs_since(self, moment: datetime) -> list[tuple[str, str, str]]:
+        """DAG, run id and conf (as JSON text) of the runs of all DAGs that started since a moment and have a conf."""
+        since = moment.isoformat()
+        return [
+            (record["dag_id"], record["dag_run_id"], json.dumps(record["conf"]))
+            for record in self._pages("/dags/~/dagRuns", "dag_runs", {"start_date_gte": since})
+            if record.get("conf")
+        ]
+
     def task_log(self, dag_id: str, run_id: str, instance: TaskInstance) -> str:
         """The log of the latest try of a task instance, as one text; empty if there is none."""
         path = (
@@ -262,10 +290,10 @@ class AirflowApi:
         """Create a connection in the metadata database (``connection_id``, ``conn_type``, ``login``, …)."""
         self._call("POST", "/connections", dict(fields))
 
-    def _pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, key: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
-            answer = self._call("GET", path, params={"limit": _PAGE, "offset": offset})
+            answer = self._call("GET", path, params={**(params or {}), "limit": _PAGE, "offset": offset})
             yield from answer[key]
             offset += len(answer[key])  # not _PAGE: [api] maximum_page_limit may make pages smaller than we ask for
             if not answer[key] or offset >= answer["total_entries"]:

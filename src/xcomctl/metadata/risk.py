@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from xcomctl.metadata import expressions
+from xcomctl.metadata.reading import stream
+from xcomctl.metadata.runs import instance_states
 from xcomctl.metadata.tables import Tables
-from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, decoded
+from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, SMALL_ROWS, decoded
 
 RUNS_AT_ONCE = 200
 #: Task instances in these states read nothing any more, unless somebody clears them.
@@ -67,22 +69,48 @@ def urls_of_runs(connection: Any, tables: Tables, ids: Sequence[int]) -> Iterato
             yield Url(row.dag_run_id, row.dag_id, row.run_id, row.task_id, text)
 
 
-def waiting_instances(connection: Any, tables: Tables, dag_id: str, run_id: str) -> dict[str, int]:
-    """How many task instances of a run may still read, by state; ``no state yet`` for those without one."""
+def first_reference(
+    connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str
+) -> Optional[datetime.datetime]:
+    """When the first URL under the base path that a run holds was pushed, ``None`` when it holds none."""
     import sqlalchemy as sa
 
-    instance = tables.task_instance
-    statement = (
-        sa.select(instance.c.state, sa.func.count().label("many"))
-        .where(
-            instance.c.dag_id == dag_id,
-            instance.c.run_id == run_id,
-            sa.or_(instance.c.state.is_(None), instance.c.state.not_in(FINISHED_TASK_STATES)),
-        )
-        .group_by(instance.c.state)
+    xcom = tables.xcom
+    statement = sa.select(xcom.c.value, xcom.c.timestamp).where(
+        xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, expressions.url_like(tables, connection.dialect.name)
     )
-    found = {row.state or "no state yet": int(row.many) for row in connection.execute(statement)}
-    return dict(sorted(found.items()))
+    prefix = f"{base_path.rstrip('/')}/"
+    moments = []
+    for row in connection.execute(statement):
+        text = decoded(row.value, tables.line)
+        if isinstance(text, str) and text.startswith(prefix) and row.timestamp is not None:
+            moments.append(row.timestamp)
+    first = min(moments, default=None)
+    return first if first is None or first.tzinfo is not None else first.replace(tzinfo=datetime.timezone.utc)
+
+
+def others_hold_references(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> bool:
+    """Whether any other run holds a URL under the base path."""
+    import sqlalchemy as sa
+
+    xcom = tables.xcom
+    prefix = f"{base_path.rstrip('/')}/"
+    statement = (
+        sa.select(xcom.c.value)
+        .where(sa.or_(xcom.c.dag_id != dag_id, xcom.c.run_id != run_id))
+        .where(expressions.url_like(tables, connection.dialect.name))
+    )
+    for row in stream(connection, statement, SMALL_ROWS):
+        text = decoded(row.value, tables.line)
+        if isinstance(text, str) and text.startswith(prefix):
+            return True
+    return False
+
+
+def waiting_instances(connection: Any, tables: Tables, dag_id: str, run_id: str) -> dict[str, int]:
+    """How many task instances of a run may still read, by state."""
+    found = instance_states(connection, tables, dag_id, run_id)
+    return {state: count for state, count in sorted(found.items()) if state not in FINISHED_TASK_STATES}
 
 
 def latest_finished(connection: Any, tables: Tables) -> dict[str, str]:

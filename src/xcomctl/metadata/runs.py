@@ -16,6 +16,19 @@ def state_of(connection: Any, tables: Tables, dag_id: str, run_id: str) -> tuple
     return (None, False) if row is None else (row.state, True)
 
 
+def instance_states(connection: Any, tables: Tables, dag_id: str, run_id: str) -> dict[str, int]:
+    """How many task instances of a run are in each state; ``no state yet`` for those without one."""
+    import sqlalchemy as sa
+
+    instance = tables.task_instance
+    statement = (
+        sa.select(instance.c.state, sa.func.count().label("many"))
+        .where(instance.c.dag_id == dag_id, instance.c.run_id == run_id)
+        .group_by(instance.c.state)
+    )
+    return {row.state or "no state yet": int(row.many) for row in connection.execute(statement)}
+
+
 def states(
     connection: Any, tables: Tables, dag_id: str, run_id: str, task_id: str
 ) -> tuple[Optional[str], Optional[str]]:

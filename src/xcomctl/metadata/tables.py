@@ -44,6 +44,9 @@ def tables(line: Line, schema: Optional[str] = None) -> Tables:
         sa.Column("run_id", sa.String, primary_key=True),
         sa.Column("map_index", sa.Integer, primary_key=True),
         sa.Column("state", sa.String),
+        sa.Column("start_date", time),
+        sa.Column("end_date", time),
+        sa.Column("try_number", sa.Integer),
     )
     return Tables(line, xcom_table(line, metadata), dag_run, task_instance)
 

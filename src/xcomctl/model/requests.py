@@ -20,6 +20,7 @@ control_flow       --                     :class:`ControlFlowAnswer`  base_path,
 offload_canary     --                     :class:`CanaryAnswer`       base_path, threshold, run_id
 trigger            --                     :class:`TriggerAnswer`      dag_id, run_id, conf
 task_run           --                     :class:`TaskRunAnswer`      dag_id, run_id, task_id, log
+run_state          --                     RunStateAnswer              dag_id, run_id (model/verification.py)
 reference_objects  RefItem                RefsAnswer                  those of RefsQuery (model/refs.py)
 at_risk            AtRiskRun              AtRiskAnswer                those of AtRiskQuery (model/refs.py)
 pull               PulledItem             PulledAnswer                those of PullQuery (model/pull.py)
@@ -59,12 +60,14 @@ AT_RISK = "at_risk"
 PULL = "pull"
 PROBE = "probe"
 RUN_REVIEW = "run_review"
+RUN_STATE = "run_state"
 STATUS = "status"
 
 #: Every request that an agent of this version knows.
 REQUESTS = (
     IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ, PREFLIGHT, PREFLIGHT_LIST,
-    CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN, REFERENCE_OBJECTS, AT_RISK, PULL, PROBE, RUN_REVIEW, STATUS,
+    CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN, REFERENCE_OBJECTS, AT_RISK, PULL, PROBE, RUN_REVIEW, RUN_STATE,
+    STATUS,
 )  # fmt: skip
 
 #: Why a request failed, the ``reason`` field of an error frame.
@@ -159,7 +162,7 @@ class Resolution(Record):
 
     ``class_path`` is ``module.QualName`` of the class that Airflow's import resolved, ``None`` with
     ``class_error`` when that import fails. ``phase`` is a :class:`xcomctl.model.phases.Phase` value, ``reason`` a
-    sentence for it.
+    sentence for it. ``near_misses`` are sentences about names that look like one of the settings and are not read (F13).
     """
 
     backend: ResolvedSetting
@@ -170,12 +173,13 @@ class Resolution(Record):
     class_error: Optional[str]
     phase: str
     reason: str
+    near_misses: tuple[str, ...] = ()
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
         if name in ("backend", "path", "threshold", "compression"):
             return ResolvedSetting.from_json(value)
-        return value
+        return super()._read_field(name, value)
 
 
 #: The ``kind`` of a :class:`ReferenceItem`.

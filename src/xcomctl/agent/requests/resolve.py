@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xcomctl.agent.context import RequestContext
 from xcomctl.airflow_compat import configuration, loading, xcom_class
+from xcomctl.checks.near_misses import found_here
 from xcomctl.model.phases import phase_of
 from xcomctl.model.requests import Resolution
 from xcomctl.model.settings import settings_from
@@ -17,5 +18,10 @@ def run(context: RequestContext) -> Resolution:
     class_path, class_error = xcom_class.class_path()
     found = phase_of(settings_from(line=loading.line(), **settings))
     return Resolution(
-        class_path=class_path, class_error=class_error, phase=found.phase.value, reason=found.reason, **settings
+        class_path=class_path,
+        class_error=class_error,
+        phase=found.phase.value,
+        reason=found.reason,
+        near_misses=tuple(f"{miss.name} is not read ({miss.reason})" for miss in found_here()),
+        **settings,
     )

@@ -1,0 +1,248 @@
+"""Verification at the desk: layer A over every context, layer B over one real run, and what to do next."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from xcomctl import __version__
+from xcomctl.assess import resolution
+from xcomctl.assess.drift import drift
+from xcomctl.assess.fleet import Context, Fleet
+from xcomctl.assess.resolution import Expected
+from xcomctl.clients.airflow_api import FINISHED_RUN_STATES, AirflowApi
+from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.errors import UserError
+from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.model import requests, way_out
+from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.redaction import redact
+from xcomctl.model.suspects import Observation
+from xcomctl.model.verdicts import Check, Status
+from xcomctl.model.verification import (
+    KILL_SWITCH,
+    RUN,
+    RunReviewAnswer,
+    RunReviewQuery,
+    RunStateAnswer,
+    VerifiedContext,
+    VerifyReport,
+)
+from xcomctl.report.progress import Progress
+
+ACTION = "verify"
+_POLL_S = 1.0
+#: What was seen of phases before now: the latest so many.
+_MOST_OBSERVATIONS = 500
+
+
+class Runs(Protocol):
+    """A way to start a run and to see how far it is. Each raises :class:`UserError`."""
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
+        """Start a run."""
+
+    def state(self, dag_id: str, run_id: str) -> RunStateAnswer:
+        """How far it is."""
+
+
+class ApiRuns:
+    """Through Airflow's REST API."""
+
+    def __init__(self, api: AirflowApi) -> None:
+        self._api = api
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
+        """See :class:`Runs`."""
+        dag = self._api.dag(dag_id)
+        if dag is None:
+            raise UserError(f"Airflow knows no DAG {dag_id}", _export(dag_id))
+        if dag.get("is_paused"):
+            raise UserError(f"the DAG {dag_id} is paused: a run of it would wait", f"airflow dags unpause {dag_id}")
+        self._api.trigger(dag_id, run_id, conf)
+
+    def state(self, dag_id: str, run_id: str) -> RunStateAnswer:
+        """See :class:`Runs`."""
+        counts: dict[str, int] = {}
+        for each in self._api.task_instances(dag_id, run_id):
+            counts[each.state or "no state yet"] = counts.get(each.state or "no state yet", 0) + 1
+        return RunStateAnswer(self._api.run(dag_id, run_id).state, counts)
+
+
+class AgentRuns:
+    """Through an agent in a context that has the metadata database."""
+
+    def __init__(self, session: AgentSession) -> None:
+        self._session = session
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
+        """See :class:`Runs`."""
+        params = {"dag_id": dag_id, "run_id": run_id, "conf": dict(conf)}
+        answer = requests.TriggerAnswer.from_json(self._session.request(requests.TRIGGER, params))
+        if not answer.known:
+            raise UserError(f"Airflow knows no DAG {dag_id}", _export(dag_id))
+        if answer.paused:
+            raise UserError(f"the DAG {dag_id} is paused: a run of it would wait", f"airflow dags unpause {dag_id}")
+
+    def state(self, dag_id: str, run_id: str) -> RunStateAnswer:
+        """See :class:`Runs`."""
+        return RunStateAnswer.from_json(self._session.request(requests.RUN_STATE, {"dag_id": dag_id, "run_id": run_id}))
+
+
+def _export(dag_id: str) -> str:
+    return f"check the id; the reference DAG comes with xcomctl dags export {dag_id} DAGS_FOLDER"
+
+
+def new_run_id() -> str:
+    """The id of a run that verify triggers."""
+    return f"xcomctl-verify-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def watch(runs: Runs, dag_id: str, run_id: str, timeout_s: float, waiting: Callable[[str], None]) -> RunStateAnswer:
+    """Wait until the run is over, at most so many seconds; how far it is then. Raises :class:`UserError`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        seen = runs.state(dag_id, run_id)
+        if seen.run_state is None:
+            raise UserError(f"the DAG {dag_id!r} has no run {run_id!r}", "check both ids: they are matched exactly")
+        if seen.run_state in FINISHED_RUN_STATES or time.monotonic() >= deadline:
+            return seen
+        states = ", ".join(f"{count} {state}" for state, count in sorted(seen.instances.items()))
+        waiting(f"{run_id}: {seen.run_state}; {states or 'no task yet'}")
+        time.sleep(_POLL_S)
+
+
+def layer_a(fleet: Fleet, expected: Expected, progress: Progress) -> tuple[list[VerifiedContext], tuple[Check, ...]]:
+    """Every context's resolution, and whether they agree."""
+
+    def one(context: Context) -> tuple[VerifiedContext, requests.Identity | None]:
+        try:
+            with progress.step(context.name, f"Resolution in {context.name}") as step:
+                step.waiting("its agent")
+                session = context.session
+                found = requests.Resolution.from_json(session.request(requests.RESOLVE))
+                identity = requests.Identity.from_json(session.request(requests.IDENTIFY))
+        except AgentError as error:
+            return VerifiedContext(context.name, None, (resolution.unanswered(error),)), None
+        checks = tuple(resolution.checks(found, expected))
+        common_io = identity.providers.get("common.io", "")
+        return VerifiedContext(context.name, found, checks, identity.airflow, common_io), identity
+
+    both = fleet.each(one)
+    drifted = drift([resolution.as_report(each, identity) for each, identity in both])
+    return [each for each, _ in both], (drifted,) if drifted is not None else ()
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What layer B found."""
+
+    checks: tuple[Check, ...]
+    answer: RunReviewAnswer | None = None
+
+
+def layer_b(
+    fleet: Fleet, dag_id: str, run_id: str, observations: Sequence[Observation], waiting: Callable[[str], None]
+) -> Reviewed:
+    """The run as the first context with the metadata database sees it; unmeasured when none answers."""
+    query = RunReviewQuery(dag_id, run_id, tuple(observations))
+
+    def ask(session: AgentSession) -> Reviewed:
+        stream = session.stream(
+            requests.RUN_REVIEW, query.to_json(), lambda message: waiting(str(message.get("message") or ""))
+        )
+        checks = tuple(Check.from_json(record) for record in stream)
+        return Reviewed(checks, RunReviewAnswer.from_json(stream.result()))
+
+    try:
+        return fleet.with_database(ask)
+    except AgentError as error:
+        return Reviewed((unmeasured("run_review", "the run can be looked at", error.message, error.hint),))
+
+
+def unmeasured(check_id: str, title: str, why: str, hint: str = "") -> Check:
+    """A check that stands for what could not be looked at."""
+    return Check(check_id, RUN, title, Status.SKIP, redact(why), redact(hint))
+
+
+def observed_before(journal: Path | None, deployment: str | None) -> list[Observation]:
+    """What the journal's entries saw of contexts' phases, oldest first. Raises ``JournalError``."""
+    found: deque[Observation] = deque(maxlen=_MOST_OBSERVATIONS)
+    for entry in LocalJournal(journal).entries():
+        if entry.deployment != deployment:
+            continue
+        for context in entry.data.get("contexts") or ():
+            if isinstance(context, Mapping) and isinstance(context.get("phase"), str):
+                found.append(Observation(entry.at, context["phase"], str(context.get("name")), entry.action))
+    return list(found)
+
+
+def observed_now(contexts: Iterable[VerifiedContext]) -> list[Observation]:
+    """What the contexts resolve at this moment."""
+    at = now()
+    return [Observation(at, each.resolution.phase, each.name) for each in contexts if each.resolution is not None]
+
+
+def with_next_steps(report: VerifyReport, options: str, handed_over: Sequence[str] = ()) -> VerifyReport:
+    """The report with what to do: on a kill-switch the lines to set, the command to look, what to clear."""
+    lines: list[str] = []
+    if report.verdict == KILL_SWITCH:
+        worst = _worst_phase(report.contexts)
+        path = next(
+            (
+                str(each.resolution.path.value)
+                for each in report.contexts
+                if each.resolution and each.resolution.path.value
+            ),
+            None,
+        )
+        lines += way_out.steps(worst, path, options)
+        if report.run:
+            lines += way_out.clear_steps(report.run["dag_id"], report.run["run_id"], handed_over)
+    hints = [check.hint for check in report.checks if check.status in (Status.FAIL, Status.SKIP) and check.hint]
+    if report.run and report.verdict == KILL_SWITCH:
+        lines.append(way_out.pull_step(report.run["dag_id"], report.run["run_id"], options))
+    return replace(report, next_steps=way_out.once([*lines, *hints]))
+
+
+def _worst_phase(contexts: Sequence[VerifiedContext]) -> str:
+    """The phase to leave: one that hands paths over before one that does not."""
+    phases = [each.resolution.phase for each in contexts if each.resolution is not None]
+    return next(
+        (phase for phase in ("misconfigured", "unknown", "inline", "offload", "dual-read") if phase in phases),
+        "offload",
+    )
+
+
+def record(report: VerifyReport, deployment: str | None, path: Path | None) -> None:
+    """Append the verification to the journal. Raises ``JournalError``."""
+    first = next((each for each in report.contexts if each.resolution is not None), None)
+    versions = {"xcomctl": __version__}
+    if first is not None:
+        versions |= {"airflow": first.airflow, "common_io": first.common_io}
+    LocalJournal(path).append(
+        JournalEntry(
+            action=ACTION,
+            actor=this_actor(),
+            at=now(),
+            deployment=deployment,
+            versions=versions,
+            verdict=report.as_verdict,
+            data={
+                "verdict": report.verdict,
+                "run": dict(report.run),
+                "contexts": [
+                    {"name": each.name, **({} if each.resolution is None else {"phase": each.resolution.phase})}
+                    for each in report.contexts
+                ],
+                "checks": [{"id": check.id, "status": check.status.value} for check in report.checks],
+            },
+        )
+    )

@@ -1,0 +1,81 @@
+"""Where a path string leaves traces besides XComs (F45): rendered templates, what deferred tasks resume with, confs of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xcomctl.metadata.tables import Tables
+from xcomctl.model.phases import Line
+
+#: Further ones say nothing more.
+MOST = 200
+
+
+def rendered(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> list[tuple[str, int]]:
+    """Task and map index of the instances whose rendered templates hold a path under the base path."""
+    return _instances_with(
+        connection, tables, "rendered_task_instance_fields", "rendered_fields", dag_id, run_id, base_path
+    )
+
+
+def next_kwargs(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> list[tuple[str, int]]:
+    """Task and map index of the instances that resume, or resumed, with such a path."""
+    return _instances_with(connection, tables, "task_instance", "next_kwargs", dag_id, run_id, base_path)
+
+
+def confs_of_others(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> list[tuple[str, str]]:
+    """DAG and run id of the other runs whose conf holds a path of this run: it triggered them with what it got."""
+    import sqlalchemy as sa
+
+    run = sa.table("dag_run", sa.column("dag_id"), sa.column("run_id"), sa.column("conf"), schema=tables.xcom.schema)
+    wanted = f"{base_path.rstrip('/')}/{dag_id}/{run_id}/"
+    statement = (
+        sa.select(run.c.dag_id, run.c.run_id)
+        .where(_holds(run.c.conf, wanted, connection.dialect.name, binary=tables.line is Line.AF2))
+        .where(sa.or_(run.c.dag_id != dag_id, run.c.run_id != run_id))
+        .limit(MOST)
+    )
+    return [(row.dag_id, row.run_id) for row in connection.execute(statement)]
+
+
+def has_triggers(connection: Any, tables: Tables, dag_id: str) -> bool:
+    """Whether anything of the deployment waits in a trigger now."""
+    import sqlalchemy as sa
+
+    trigger = sa.table("trigger", sa.column("id"), schema=tables.xcom.schema)
+    return connection.execute(sa.select(trigger.c.id).limit(1)).first() is not None
+
+
+def _instances_with(
+    connection: Any, tables: Tables, name: str, column: str, dag_id: str, run_id: str, base_path: str
+) -> list[tuple[str, int]]:
+    import sqlalchemy as sa
+
+    table = sa.table(
+        name,
+        *(sa.column(each) for each in ("dag_id", "run_id", "task_id", "map_index", column)),
+        schema=tables.xcom.schema,
+    )
+    statement = (
+        sa.select(table.c.task_id, table.c.map_index)
+        .where(table.c.dag_id == dag_id, table.c.run_id == run_id)
+        .where(_holds(table.c[column], f"{base_path.rstrip('/')}/", connection.dialect.name, binary=False))
+        .order_by(table.c.task_id, table.c.map_index)
+        .limit(MOST)
+    )
+    return [(row.task_id, row.map_index) for row in connection.execute(statement)]
+
+
+def _holds(column: Any, text: str, dialect: str, *, binary: bool) -> Any:
+    """Whether a column's text holds this one. 2.x pickles the conf of a run, which keeps texts as they are."""
+    import sqlalchemy as sa
+
+    if binary:
+        part = sa.literal(text.encode(), sa.LargeBinary)
+        if dialect == "postgresql":
+            return sa.func.position(part.op("IN")(column)) > 0
+        return sa.func.instr(column, part) > 0
+    as_text = sa.cast(column, sa.Text)
+    if dialect == "postgresql":
+        return sa.func.strpos(as_text, text) > 0
+    return sa.func.instr(as_text, text) > 0

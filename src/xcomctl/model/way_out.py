@@ -1,0 +1,55 @@
+"""The lines that end an incident, in one place: what to set, what to clear, what to look at afterwards."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
+
+from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
+from xcomctl.model.settings import BACKEND, PATH, THRESHOLD
+
+#: Task instances that are named in one line.
+_NAMED = 10
+
+
+def settings_lines(phase: str, path: Optional[str]) -> Iterator[str]:
+    """What to set so that every reference resolves and nothing more is offloaded: ``dual-read``.
+
+    From ``offload`` that is the threshold alone. From ``inline`` and ``misconfigured`` backend and path come first.
+    """
+    if phase not in (Phase.OFFLOAD.value, Phase.DUAL_READ.value):
+        yield f"{BACKEND.env}={OBJECT_STORAGE_BACKEND}"
+        yield f"{PATH.env}={path or 's3://CONNECTION@BUCKET/xcom'}"
+    if phase != Phase.DUAL_READ.value:
+        yield f'{THRESHOLD.env}="-1"'
+
+
+def steps(phase: str, path: Optional[str], contexts: str) -> Iterator[str]:
+    """The kill-switch: one deploy, then a look. ``contexts`` are the options that name them."""
+    lines = list(settings_lines(phase, path))
+    if lines:
+        yield f"set {' and '.join(lines)} for every component, and deploy: references go on to resolve, nothing more is offloaded"
+    yield f"xcomctl status{contexts}"
+
+
+def clear_steps(dag_id: str, run_id: str, instances: Sequence[str]) -> Iterator[str]:
+    """What to clear once every context resolves references again: who got a path string, and what lies downstream."""
+    if instances:
+        named = ", ".join(instances[:_NAMED]) + (
+            f" and {len(instances) - _NAMED} more" if len(instances) > _NAMED else ""
+        )
+        yield (
+            f"then clear {named} of {dag_id} {run_id}, with everything downstream, also where it succeeded "
+            "(only_failed=false)"
+        )
+
+
+def pull_step(dag_id: str, run_id: str, contexts: str) -> str:
+    """How to look at the values of a run."""
+    return f"xcomctl pull -d {shlex.quote(dag_id)} -r {shlex.quote(run_id)}{contexts}"
+
+
+def once(lines: Iterable[str]) -> tuple[str, ...]:
+    """Each line once, in their order."""
+    return tuple(dict.fromkeys(lines))
