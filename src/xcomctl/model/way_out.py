@@ -16,10 +16,13 @@ _NAMED = 10
 def settings_lines(phase: str, path: Optional[str]) -> Iterator[str]:
     """What to set so that every reference resolves and nothing more is offloaded: ``dual-read``.
 
-    From ``offload`` that is the threshold alone. From ``inline`` and ``misconfigured`` backend and path come first.
+    From ``offload`` that is the threshold alone, from ``misconfigured`` the path comes first, from anything else the
+    backend too.
     """
-    if phase not in (Phase.OFFLOAD.value, Phase.DUAL_READ.value):
+    known = (Phase.OFFLOAD.value, Phase.DUAL_READ.value)
+    if phase not in (*known, Phase.MISCONFIGURED.value):
         yield f"{BACKEND.env}={OBJECT_STORAGE_BACKEND}"
+    if phase not in known:
         yield f"{PATH.env}={path or 's3://CONNECTION@BUCKET/xcom'}"
     if phase != Phase.DUAL_READ.value:
         yield f'{THRESHOLD.env}="-1"'

@@ -85,16 +85,16 @@ class Page:
             grid.add_row(*(self._text(cell, style, keep=True) for cell, style in row))
         self._print(Padding(grid, (0, 0, 0, 2)))
 
-    def checks(self, checks: Sequence[Check], *, quiet: bool = False) -> None:
-        """The checks grouped by category; ``quiet`` leaves out what is OK."""
+    def checks(self, checks: Sequence[Check], *, quiet: bool = False, hints: bool = True) -> None:
+        """The checks grouped by category; ``quiet`` leaves out what is OK, without ``hints`` nothing is under them."""
         shown = [check for check in checks if not (quiet and check.status is Status.OK)]
         ids = max((len(check.id) for check in shown), default=0)
         for category, members in check_words.by_category(shown).items():
             self._print(self._text(f"  {category}", "bold"))
             for check in members:
-                self.check(check, id_width=min(ids, _ID_WIDTH))
+                self.check(check, id_width=min(ids, _ID_WIDTH), hints=hints)
 
-    def check(self, check: Check, prefix: str = "", id_width: int = _ID_WIDTH) -> None:
+    def check(self, check: Check, prefix: str = "", id_width: int = _ID_WIDTH, *, hints: bool = True) -> None:
         """One check: status, id, what it says (after ``prefix``), and under it the hint of one that is not OK."""
         from rich.table import Table
 
@@ -115,7 +115,7 @@ class Page:
             name.pad_right(id_width - len(check.id))
             grid.add_row(mark + name, said)
             self._print(grid)
-        if check.hint and check.status is not Status.OK:
+        if hints and check.hint and check.status is not Status.OK:
             self._blank = True
             for line in check.hint.splitlines():
                 self._console.print(self._text(f"{'':10}→ {line}", "bold"), soft_wrap=True)

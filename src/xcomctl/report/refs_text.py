@@ -123,11 +123,7 @@ def render_at_risk(answer: AtRiskAnswer, stream: TextIO) -> None:
 
 
 def age(moment: str | None) -> str:
-    """How long ago: ``42 s``, ``3 min``, ``5 h``, ``12 d``; a dash for no time."""
+    """How long ago; a dash for no time."""
     if moment is None:
         return "-"
-    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size or (unit == "d" and seconds >= size):
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return units.ago((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

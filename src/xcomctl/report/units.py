@@ -26,6 +26,15 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def ago(value: float) -> str:
+    """How long ago something was, given in seconds, in its largest unit: ``42 s``, ``3 min``, ``5 h``, ``12 d``."""
+    whole = max(0, int(value))
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if whole >= 2 * length or (unit == "d" and whole >= length):
+            return f"{whole // length} {unit}"
+    return f"{whole} s"
+
+
 def elapsed(value: float) -> str:
     """A duration that still runs, in whole seconds gone by: ``8 s``, ``1 min 42 s``."""
     whole = max(0, int(value))

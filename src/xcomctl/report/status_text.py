@@ -1,0 +1,36 @@
+"""The screen as text."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from xcomctl.model.status import StatusReport
+from xcomctl.model.verdicts import Verdict
+from xcomctl.report import check_words, units
+from xcomctl.report.page import VERDICT_STYLE, Page
+from xcomctl.report.text import printable
+
+_WORDS = {
+    Verdict.OK: "ok",
+    Verdict.WARNINGS: "ok, but with warnings",
+    Verdict.FAILED: "act now",
+    Verdict.INCONCLUSIVE: "inconclusive: something could not be measured",
+}
+
+
+def render_status(report: StatusReport, stream: TextIO, *, width: int | None = None) -> None:
+    """Write one screen. Raises what the stream raises."""
+    page = Page(stream, width)
+    name = f"{report.deployment}, " if report.deployment else ""
+    page.heading(printable(f"{name}{units.moment(report.at)}"))
+    page.checks(report.checks, hints=False)
+    page.heading(
+        f"{_WORDS[report.verdict]} (exit {report.verdict.exit_code}): {check_words.tally(report.checks)}",
+        VERDICT_STYLE.get(report.verdict),
+    )
+    if report.next_step:
+        page.paragraph(printable(report.because))
+        page.verbatim(f"→ {printable(report.next_step)}", "bold")
+    else:
+        page.paragraph("nothing to do")
+    page.flush()
