@@ -6,7 +6,6 @@ task's Airflow gets nothing installed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.dags import parse_now
 from tests.support.walk import THRESHOLD, Walk, literal, sql
 from xcomctl.assess import in_task
 from xcomctl.assess.in_task import AgentWay, RestWay, TaskWay, run_in_task
@@ -80,15 +80,6 @@ def canary(walk: Walk) -> Iterator[Path]:
     # What the DAG processor does once it notices: for whoever comes after, the DAG is not there.
     gone = "is_stale = true" if walk.line == "3" else "is_active = false"
     sql(walk, f"UPDATE dag SET {gone} WHERE dag_id = {literal(DAG_ID)}")
-
-
-def parse_now(walk: Walk, file: Path) -> None:
-    """Ask for this file to be parsed: new files are looked for every five minutes only."""
-    key = literal(hashlib.md5(str(file).encode()).hexdigest())
-    columns, values = ("fileloc", literal(str(file)))
-    if walk.line == "3":
-        columns, values = "bundle_name, relative_fileloc", f"'dags-folder', {literal(file.name)}"
-    sql(walk, f"INSERT INTO dag_priority_parsing_request (id, {columns}) VALUES ({key}, {values})")
 
 
 @contextmanager

@@ -20,13 +20,21 @@ from xcomctl.model.probe import DAG_ID, REPORT_TASK, ProbeRunAnswer
 _POLL_S = 1.0
 
 
-def through_tasks(way: TaskWay, timeout_s: float, waiting: Callable[[str], None]) -> ProbeRunAnswer:
-    """What the tasks found; what could not be had is ``unmeasured``. Never raises :class:`UserError`."""
+def through_tasks(
+    way: TaskWay, timeout_s: float, waiting: Callable[[str], None], *, once: bool = False
+) -> ProbeRunAnswer:
+    """What the tasks found; what could not be had is ``unmeasured``. Never raises :class:`UserError`.
+
+    ``once``: no second run, whether or not there was an earlier one.
+    """
     run_id = f"xcomctl-probe-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     try:
         first = _one(way, f"{run_id}-1", timeout_s, waiting)
         if first.prior or first.unmeasured:
             return first
+        if once:
+            note = "no earlier run of the probe was there: pulls with include_prior_dates were not tried (--once)"
+            return dataclasses.replace(first, notes=(*first.notes, note))
         waiting("a second run, for pulls from an earlier one")
         second = _one(way, f"{run_id}-2", timeout_s, waiting)
         return dataclasses.replace(second, run_id=f"{first.run_id}, {second.run_id}")

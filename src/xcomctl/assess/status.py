@@ -26,7 +26,7 @@ from xcomctl.model.status import CONTEXTS, DatabaseState, FailedTask, StatusAnsw
 #: Logs that are read for their errors.
 _MOST_LOGS = 20
 #: What makes one error two texts: ids, numbers, what stands in quotes.
-_VARIES = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|'[^']*'|\"[^\"]*\"|\d+")
+_VARIES = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|'[^']*'|\"[^\"]*\"|(?<![A-Za-z])\d+")
 _RAISED = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout)\b.*")
 
 

@@ -49,6 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     contexts.add_options(parser)
     task = parser.add_argument_group("with --run")
     api.add_options(task, "trigger and read through this REST API (default: through a context)")
+    task.add_argument("--once", action="store_true", help="no second run for pulls from an earlier one")
     task.add_argument("--task-timeout", metavar="SECONDS", type=contexts.seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long a run may take (default: 300)")  # fmt: skip
     contexts.add_output_options(parser, "json")
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -56,8 +57,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
-    if args.api and not args.through_run:
-        args.usage_error("--api goes with --run")
+    if (args.api or args.once) and not args.through_run:
+        args.usage_error("--api and --once go with --run")
     from xcomctl.assess import probe
     from xcomctl.errors import UserError
     from xcomctl.report.progress import progress_for
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
                 return Verdict.OK.exit_code
             reports = probe.probe(fleet, query, progress)
             if args.through_run:
-                reports = _with_run(reports, _through_tasks(fleet, entry, args.task_timeout, progress))
+                reports = _with_run(reports, _through_tasks(fleet, entry, args, progress))
     finally:
         progress.close()
     found = probe.verdict(reports)
@@ -103,7 +104,10 @@ def _with_run(reports: list[ProbeReport], found: ProbeRunAnswer) -> list[ProbeRe
     return [dataclasses.replace(reports[0], run=found), *reports[1:]]
 
 
-def _through_tasks(fleet: Fleet, entry: ApiEntry | None, timeout_s: float, progress: Progress) -> ProbeRunAnswer:
+def _through_tasks(
+    fleet: Fleet, entry: ApiEntry | None, args: argparse.Namespace, progress: Progress
+) -> ProbeRunAnswer:
+    timeout_s, once = args.task_timeout, args.once
     from xcomctl.assess.api_login import connect
     from xcomctl.assess.in_task import AgentWay, RestWay
     from xcomctl.assess.probe_run import through_tasks
@@ -114,10 +118,10 @@ def _through_tasks(fleet: Fleet, entry: ApiEntry | None, timeout_s: float, progr
         try:
             if entry is not None:
                 with connect(entry) as client:
-                    return through_tasks(RestWay(client, DAG_ID, REPORT_TASK), timeout_s, step.waiting)
+                    return through_tasks(RestWay(client, DAG_ID, REPORT_TASK), timeout_s, step.waiting, once=once)
             return fleet.with_database(
                 lambda session: through_tasks(
-                    AgentWay(session, timeout_s, DAG_ID, REPORT_TASK), timeout_s, step.waiting
+                    AgentWay(session, timeout_s, DAG_ID, REPORT_TASK), timeout_s, step.waiting, once=once
                 )
             )
         except UserError as error:

@@ -58,9 +58,11 @@ def join(
 
     ``ask`` looks for the object of one key. ``named_elsewhere`` are the keys of rows that do not come in order: without
     them an object of theirs would be taken for unreferenced. A listing out of order is noticed, and from there on every
-    row is asked for by itself; whether objects are unreferenced cannot be told then: raises :class:`Disorder`.
+    row is asked for by itself. What was missed before that was missed for no reason, and what is unreferenced cannot be
+    told: raises :class:`Disorder` at the end.
     """
     listing = _Listing(objects)
+    missed = False
     for candidate in candidates:
         if listing.disordered() or not candidate.in_order or candidate.key < listing.passed:
             yield Pair(candidate.row, ask(candidate.key))
@@ -69,14 +71,16 @@ def join(
             if unreferenced and lonely.key not in named_elsewhere:
                 yield Pair(None, lonely)
         here = listing.at(candidate.key)
-        # In a listing out of order it may be elsewhere.
-        yield Pair(candidate.row, ask(candidate.key) if here is None and listing.disordered() else here)
-    if unreferenced:
+        if here is None and listing.disordered():
+            here = ask(candidate.key)
+        missed = missed or here is None
+        yield Pair(candidate.row, here)
+    if unreferenced or missed:
         for lonely in listing.up_to(None):
-            if lonely.key not in named_elsewhere:
+            if unreferenced and lonely.key not in named_elsewhere:
                 yield Pair(None, lonely)
-    if listing.disordered() and unreferenced:
-        raise Disorder
+        if listing.disordered():
+            raise Disorder
 
 
 class _Listing:

@@ -306,9 +306,9 @@ class Scan:
         for name in ("objects", "object_bytes", "unreferenced", "unreferenced_bytes"):
             if name in counts and name not in whole:
                 del counts[name]  # of a listing that was not read to its end
-        warnings: tuple[str, ...] = ()
+        error = self._store_error
         if self._disorder:
-            warnings = ("the store does not list its keys in order, so which objects no row names cannot be told",)
+            error = "the store does not list its keys in order: what dangles and what no row names cannot be told"
         return RefTotals(
             base_path=self.base_path,
             **{**whole, **{name: value for name, value in counts.items() if name in known}},
@@ -317,8 +317,8 @@ class Scan:
             by_dag=tuple(sorted(self._by_dag.items())),
             list_requests=self._listing.requests if self._listing is not None else 0,
             head_requests=self._lookup.requests if self._lookup is not None else 0,
-            store_error=self._store_error,
-            warnings=warnings,
+            store_error=error,
+            warnings=(),
         )
 
 

@@ -15,12 +15,22 @@ from xcomctl.roundtrip.control_flow import Value
 
 #: Depth and size of the large values: beyond any threshold that makes sense, and soon done.
 _DEEP = 100
+#: The ids of the values that Airflow and the standard library are enough for.
+_PLAIN = (
+    "large-text", "large-unicode", "large-numbers", "records", "wide", "deep", "datetimes", "times-in-records", "decimal",
+    "decimals", "bytes", "uuid", "enum", "dataclass", "dataclasses", "asset",
+)  # fmt: skip
 _LARGE = 2_000_000
 
 
 def corpus() -> tuple[Value, ...]:
     """Every value that can be made here, anew. What a library is missing for is in :func:`left_out`."""
     return tuple(Value(name, made, control_flow=False) for name, made in _made())
+
+
+def names() -> frozenset[str]:
+    """The ids of all values, whether or not they can be made here. Makes none of them."""
+    return frozenset((*_PLAIN, *_OPTIONAL))
 
 
 def left_out() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -139,18 +140,14 @@ def test_that_there_is_no_database_is_told_apart_from_one_that_is_broken(monkeyp
     made = subject()
     monkeypatch.setattr(loading, "airflow", lambda: None)
     engines = {
-        "none": AirflowUnusable("this context has no metadata database"),
+        "none": None,
         "default": sa.create_engine(f"sqlite:///{tmp_path / 'airflow.db'}"),
         "broken": sa.create_engine(f"sqlite:///{tmp_path}"),  # a folder
     }
 
     def found(name: str) -> metadata.Finding:
-        def engine() -> object:
-            if isinstance(engines[name], Exception):
-                raise engines[name]
-            return engines[name]
-
-        monkeypatch.setattr(metadata.database, "engine", engine)
+        settings = SimpleNamespace(engine=engines[name], configure_vars=lambda: None, configure_orm=lambda: None)
+        monkeypatch.setattr(metadata.database.loading, "module", lambda module: settings)
         monkeypatch.setattr(metadata.database, "schema", lambda: None)
         return metadata._database(made)
 

@@ -75,11 +75,12 @@ def difference(pair: Pair, setting: Setting, folder: str) -> Optional[Difference
 def _chosen(context: RequestContext, base_path: str, folder: str, may_ask_store: bool) -> list[Value]:
     values = {value.id: value for value in corpus(base_path, folder) if may_ask_store or not value.asks_store}
     ids = context.raw("values", list(values))
-    if not isinstance(ids, list) or not all(name in values for name in ids):
+    known = data.names()
+    if not isinstance(ids, list) or not all(name in values or name in known for name in ids):
+        raise RequestError(f"'values' must be a list of ids; there are {', '.join((*values, *sorted(known)))}")
+    if not all(name in values for name in ids):
         # Making them imports what Airflow has for data; who asks for control flow alone does without.
         values.update((value.id, value) for value in data.corpus())
-        if not isinstance(ids, list) or not all(name in values for name in ids):
-            raise RequestError(f"'values' must be a list of ids; there are {', '.join(values)}")
     return [values[name] for name in ids]
 
 

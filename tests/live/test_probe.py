@@ -1,0 +1,163 @@
+"""``xcomctl probe`` on the walk: red for exactly the known defects of the line, green under inline, and through real tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import Done, api_options, script, unreachable, xcomctl
+from tests.support.dags import forget_dag, parse_now
+from tests.support.object_store import owner
+from tests.support.preflight import offload
+from tests.support.walk import Walk
+from xcomctl.cli.main import main
+from xcomctl.journal.local import LocalJournal
+from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
+from xcomctl.model.probe import DAG_ID
+from xcomctl.model.settings import BACKEND, PATH
+
+#: What differs for which reason, from the database and above the threshold: the rows of the list of failures.
+EXPECTED = {
+    "2": {("inline", "F4"), ("inline", "F7"), ("offloaded", "F2")},
+    "3": {("inline", "F5"), ("inline", "F38"), ("inline", "F7"), ("offloaded", "F5"), ("offloaded", "F2")},
+}
+JSON_TEXTS = {
+    "digits-text", "padded-digits-text", "decimal-text", "exponent-text", "true-text", "null-text", "nan-text",
+    "infinity-text", "object-text", "array-text", "quoted-text",
+}  # fmt: skip
+#: The defects that tasks of a real run meet; strings under the base path are left out there.
+IN_RUN = {"2": {"F4"}, "3": {"F5", "F38"}}
+LINES = {
+    "2": 'control_flow: "20260606" comes back as int 20260606 (second JSON decode, common-io 1.5.4+ on Airflow 2.x)',
+    "3": "control_flow: {(1, 2): 'a'} cannot be pushed (keys must be str, int, float, bool or None, not tuple)",
+}
+
+
+def through_tasks(walk: Walk) -> Done:
+    """The exported DAG, run for real in ``offload``: twice on 3.x, for pulls from an earlier run. All of it is gone after."""
+    folder = walk.sandbox.airflow.folder / "dags"
+    assert main(["dags", "export", "probe", str(folder)]) == 0
+    try:
+        parse_now(walk, folder / f"{DAG_ID}.py")
+        walk.sandbox.airflow.wait_for_dag(DAG_ID, lambda what: None)
+        if walk.line == "3":
+            options, variables = api_options(walk)
+            environment = {**walk.sandbox.airflow.environment(), **variables}
+            return xcomctl(
+                walk,
+                "probe",
+                "--run",
+                *options,
+                "--python",
+                str(walk.python),
+                "--no-store",
+                "-o",
+                "json",
+                variables=environment,
+            )
+        return xcomctl(walk, "probe", "--run", "--once", "--no-store", "-o", "json")
+    finally:
+        forget_dag(walk, DAG_ID)
+
+
+VISITS = {"offload": (through_tasks,)}
+
+
+@pytest.fixture(scope="module")
+def flipped(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Everything, in a context that offloads."""
+    journal = tmp_path_factory.mktemp("probe") / "journal.jsonl"
+    return xcomctl(walk, "probe", "-o", "json", variables=offload(walk), journal=journal).orderly()
+
+
+def differences(done: Done) -> list[dict[str, Any]]:
+    (context,) = done.record["contexts"]
+    return list(context["differences"])
+
+
+def test_red_for_exactly_the_known_defects_of_the_line(walk: Walk, flipped: Done) -> None:
+    assert flipped.code == 3
+    (context,) = flipped.record["contexts"]
+    assert (context["control_flow"], context["data"]) == ("red", "green")
+    found = differences(flipped)
+    assert {(each["way"], each["defect"]) for each in found} == EXPECTED[walk.line]
+    assert all(each["because"] and each["corpus"] == "control_flow" for each in found)
+    if walk.line == "2":
+        assert {each["value_id"] for each in found if each["defect"] == "F4"} == JSON_TEXTS
+    counts = context["answer"]["counts"]
+    assert counts["control_flow/inline"] == counts["control_flow/offloaded"] >= 99
+    assert counts["data/inline"] == counts["data/offloaded"] >= 18
+
+
+def test_nothing_is_left_in_the_store(walk: Walk, flipped: Done) -> None:
+    assert flipped.code == 3
+    bucket, _, prefix = walk.base_path.partition("@")[2].partition("/")
+    with owner(walk) as owned:
+        assert owned.keys(bucket, f"{prefix}/xcomctl_") == []
+
+
+def test_the_script_works_without_arguments(walk: Walk, tmp_path: Path) -> None:
+    done = script(walk, "xcom_roundtrip_probe.py", [], {**offload(walk), "XDG_STATE_HOME": str(tmp_path)})
+    assert done.code == 3, done.err
+    assert done.out.splitlines()[-2:] == ["control-flow: RED", "data: GREEN"]
+    assert LINES[walk.line] in done.out
+    (entry,) = LocalJournal(tmp_path / "xcomctl" / "journal.jsonl").entries()
+    assert (entry.action, entry.data["contexts"][0]["control_flow"]) == ("probe", "red")
+
+
+def test_green_under_inline_and_says_why(walk: Walk) -> None:
+    done = xcomctl(walk, "probe", variables={})
+    assert done.code == 0, done.err
+    assert "this is BaseXCom itself" in done.out
+    assert done.out.splitlines()[-2:] == ["control-flow: GREEN", "data: GREEN"]
+
+
+def test_what_is_planned_is_probed_from_inline(walk: Walk) -> None:
+    done = xcomctl(
+        walk, "probe", "--phase", "dual-read", "--path", walk.base_path, "--only", "control-flow", "--no-store", "-o", "json",
+        variables={},
+    ).orderly()  # fmt: skip
+    (context,) = done.record["contexts"]
+    assert (context["answer"]["phase"], context["answer"]["target_phase"]) == ("inline", "dual-read")
+    assert BACKEND.env in context["answer"]["overridden"]
+    assert {each["defect"] for each in differences(done)} == {
+        each for way, each in EXPECTED[walk.line] if way == "inline"
+    } - {"F7"}
+    assert context["data"] == "unknown"
+
+
+def test_a_store_that_does_not_answer_is_not_blamed_on_values(walk: Walk) -> None:
+    done = xcomctl(walk, "probe", "-o", "json", variables=offload(walk, **unreachable(walk))).orderly()
+    (context,) = done.record["contexts"]
+    assert any("nothing was put into the store" in each for each in context["answer"]["unmeasured"])
+    assert {each["way"] for each in differences(done)} == {"inline"}
+
+
+def test_a_class_that_does_not_import_and_a_missing_path_are_red(walk: Walk) -> None:
+    wrong = xcomctl(walk, "probe", variables=offload(walk, **{BACKEND.env: "no.such.Backend"})).orderly()
+    assert wrong.code == 3 and "control-flow: RED" in wrong.out and "no.such.Backend" in wrong.out
+    without = {BACKEND.env: OBJECT_STORAGE_BACKEND, PATH.env: ""}
+    misconfigured = xcomctl(walk, "probe", "--only", "control-flow", variables=without).orderly()
+    assert misconfigured.code == 3 and "gets its path string" in misconfigured.out
+
+
+def test_real_tasks_meet_the_same_defects_and_no_others(walk: Walk) -> None:
+    done: Done = walk.seen(through_tasks)
+    done.orderly()
+    (context,) = done.record["contexts"]
+    run = context["run"]
+    assert run["unmeasured"] == [], run
+    assert {each["defect"] for each in run["differences"]} == IN_RUN[walk.line]
+    steps = {name.partition("/")[2] for name, count in run["counts"].items() if count}
+    assert steps == {"another task", "mapped task", "map input", "resumed by a trigger"} | (
+        {"prior dates"} if walk.line == "3" else set()
+    )
+    if walk.line == "3":  # what JSONB itself does to values is told apart (F37)
+        assert {note.split()[3] for note in run["notes"]} == {
+            "large-float",
+            "minus-zero",
+            "null-character",
+            "lone-surrogate",
+        }

@@ -1,0 +1,210 @@
+"""``xcomctl refs`` on the walk: references and objects side by side, what dangles, archives, who is at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.commands import Done, unreachable, xcomctl
+from tests.support.object_store import owner
+from tests.support.preflight import offload
+from tests.support.rows import column_value, copies_of, gone_dag, xcoms_of
+from tests.support.walk import SIZES, THRESHOLD, Walk, literal, sql
+from xcomctl.journal.local import LocalJournal
+from xcomctl.model import requests
+from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
+from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
+
+OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
+#: Rows of the two scans whose memory is compared, and what the further 9,000 may cost.
+FEW, MANY = 1_000, 10_000
+SLOPE_BYTES = 6_000_000
+UUID = "01234567-89ab-cdef-0123-456789abcdef"
+
+
+def in_flight(walk: Walk) -> Done:
+    """Who is at risk while a run is held between its producers and its consumers."""
+    return xcomctl(walk, "refs", "--at-risk", "-o", "json")
+
+
+VISITS = {"in_flight": (in_flight,)}
+
+
+def refs(walk: Walk, *arguments: str, journal: Path | None = None, **variables: str) -> Done:
+    return xcomctl(walk, "refs", *arguments, variables=offload(walk, **variables), journal=journal).orderly()
+
+
+@contextmanager
+def missing_object(walk: Walk) -> Iterator[str]:
+    """One object of the walk's offloaded run is away; its URI."""
+    bucket, _, prefix = walk.base_path.partition("@")[2].partition("/")
+    with owner(walk) as owned:
+        key = owned.keys(bucket, f"{prefix}/{DAG_ID}/{OFFLOAD_RUN}/")[0]
+        aside = f"aside/{key}"
+        source = {"Bucket": bucket, "Key": key}
+        assert "error" not in owned("copy_object", Bucket=bucket, Key=aside, CopySource=source)
+        owned("delete_object", Bucket=bucket, Key=key)
+        try:
+            yield f"{walk.base_path}/{key[len(prefix) + 1 :]}"
+        finally:
+            assert "error" not in owned(
+                "copy_object", Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": aside}
+            )
+            owned("delete_object", Bucket=bucket, Key=aside)
+
+
+def test_every_reference_meets_its_object_in_one_listing(walk: Walk, tmp_path: Path) -> None:
+    done = refs(walk, "-o", "json", journal=tmp_path / "journal.jsonl")
+    assert done.code == 0, done.err
+    found = done.record["references"]
+    assert sorted(each["size"] for each in found) == sorted(OFFLOADED)
+    assert {(each["dag_id"], each["run_id"], each["run_state"], each["state"]) for each in found} == {
+        (DAG_ID, OFFLOAD_RUN, "success", "present")
+    }
+    totals = done.record["totals"]
+    assert (totals["references"], totals["reference_bytes"]) == (len(OFFLOADED), sum(OFFLOADED))
+    # The re-triggered run left as many objects behind, which no row names any more.
+    assert (totals["objects"], totals["unreferenced"]) == (2 * len(OFFLOADED), len(OFFLOADED))
+    assert (totals["list_requests"], totals["head_requests"]) == (1, 0)
+    (entry,) = LocalJournal(tmp_path / "journal.jsonl").entries()
+    assert (entry.action, entry.data["totals"]["references"]) == ("scan", len(OFFLOADED))
+
+
+def test_text_names_what_there_is_and_what_it_comes_to(walk: Walk) -> None:
+    done = refs(walk, "-d", DAG_ID, "-r", OFFLOAD_RUN)
+    assert done.out.splitlines()[0].split() == ["DAG", "RUN", "TASK", "KEY", "SIZE", "AGE", "RUN", "STATE", "OBJECT"]
+    assert sum(OFFLOAD_RUN in line for line in done.out.splitlines()) == len(OFFLOADED)
+    assert "requests to the store: 1 LIST, 0 HEAD" in done.out
+
+
+def test_objects_of_a_dag_and_the_rows_that_name_them(walk: Walk) -> None:
+    done = refs(walk, "--objects", "-d", DAG_ID, "-o", "jsonl")
+    *items, end = done.lines
+    named = [each for each in items if each["kind"] == "reference"]
+    lonely = [each for each in items if each["kind"] == "unreferenced"]
+    assert (len(named), len(lonely)) == (len(OFFLOADED), len(OFFLOADED))
+    assert all(f"/{DAG_ID}/{IN_FLIGHT_RUN}/" in each["uri"] for each in lonely)
+    assert end["totals"]["young"] == len(OFFLOADED)  # their rows might yet come, for all that the listing tells
+
+
+def test_what_dangles_is_named_and_fails(walk: Walk) -> None:
+    assert refs(walk, "--dangling").code == 0
+    with missing_object(walk) as uri:
+        done = refs(walk, "--dangling", "-o", "json")
+    assert done.code == 3
+    assert [each["uri"] for each in done.record["references"]] == [uri]
+    assert done.record["totals"]["dangling"] == 1
+    assert any("refs --dangling" in step for step in done.record["next_steps"])
+
+
+def test_a_store_that_does_not_answer_leaves_the_rows(walk: Walk) -> None:
+    done = refs(walk, "-o", "json", **unreachable(walk))
+    assert done.code == 5
+    assert len(done.record["references"]) == done.record["totals"]["unasked"] == len(OFFLOADED)
+    assert done.record["totals"]["store_error"]
+    assert done.record["totals"]["dangling"] == 0
+
+
+def test_aliases_foreign_urls_and_what_leads_out_of_the_base_path(walk: Walk) -> None:
+    own = f"{walk.base_path}/gone/manual__1/task/{UUID}"
+    values = {
+        "alias": f"{walk.base_path}/other/run/task/{UUID}",
+        "foreign": f"s3://elsewhere/xcom/gone/manual__1/task/{UUID}",
+        "url": "https://example.org/report.json",
+        "outside": f"{walk.base_path}/../secret.json",
+        "own": own,
+    }
+    columns = {key: column_value(walk, value) for key, value in values.items()}
+    with gone_dag(walk, "gone", "manual__1", "task"), xcoms_of(walk, "gone", "manual__1", "task", columns):
+        everything = refs(walk, "-d", "gone", "-o", "json").record
+        foreign = refs(walk, "-d", "gone", "--foreign", "-o", "json").record
+    kinds = {each["key"]: (each["kind"], each["state"]) for each in everything["references"]}
+    assert kinds == {
+        "alias": ("alias", "dangling"),
+        "own": ("reference", "dangling"),
+        "outside": ("outside", "not asked"),
+    }
+    assert {each["key"]: each["written_under"] for each in foreign["references"]} == {
+        "foreign": "s3://elsewhere/xcom",
+        "url": None,
+    }
+    assert everything["totals"]["foreign_bases"] == ["s3://elsewhere/xcom"]
+
+
+def test_archives_are_looked_into_pickles_without_unpickling(walk: Walk) -> None:
+    path = f"{walk.base_path}/{DAG_ID}/{OFFLOAD_RUN}/summarise/{UUID}"
+    pickled = (
+        b"\x80\x04\x95"
+        + (len(path) + 4).to_bytes(8, "little")
+        + b"\x8c"
+        + bytes([len(path)])
+        + path.encode()
+        + b"\x94."
+    )
+    columns = "dag_run_id, task_id, map_index, key, dag_id, run_id, timestamp"
+    sql(
+        walk,
+        f"CREATE TABLE _airflow_deleted__xcom__20260101000000 AS SELECT * FROM xcom WHERE run_id = {literal(OFFLOAD_RUN)}",
+    )
+    sql(
+        walk,
+        f"CREATE TABLE _xcom_archive AS SELECT {columns}, decode('{pickled.hex()}', 'hex') AS value FROM xcom "
+        f"WHERE run_id = {literal(OFFLOAD_RUN)} LIMIT 1",
+    )
+    try:
+        found = refs(walk, "-o", "json").record
+        without = refs(walk, "--no-archives", "-o", "json").record
+    finally:
+        sql(walk, "DROP TABLE _airflow_deleted__xcom__20260101000000, _xcom_archive")
+    sources = [each["source"] for each in found["references"]]
+    assert sources.count("_airflow_deleted__xcom__20260101000000") == len(OFFLOADED)
+    assert [each["uri"] for each in found["references"] if each["source"] == "_xcom_archive"] == [path]
+    assert {each["source"] for each in without["references"]} == {"xcom"}
+    # An object whose row lives on in an archive alone is not unreferenced.
+    assert found["totals"]["references"] == without["totals"]["references"] == len(OFFLOADED)
+
+
+def test_the_run_in_flight_comes_first_among_those_at_risk(walk: Walk) -> None:
+    done: Done = walk.seen(in_flight)
+    assert done.code == 0, done.err
+    first, *rest = done.record["runs"]
+    assert (first["run_id"], first["state"], first["references"]) == (IN_FLIGHT_RUN, "running", len(OFFLOADED))
+    assert first["waiting"].get("scheduled") == 1, HOLD
+    assert [(each["run_id"], each["latest"]) for each in rest] == [(OFFLOAD_RUN, True)]
+    assert done.record["totals"]["unfinished_runs"] == 1
+
+
+def test_memory_does_not_grow_with_the_rows(walk: Walk, measure: Callable[[str, Any], None]) -> None:
+    dag, run, task = "refs_memory", "manual__1", "task"
+    value = column_value(walk, f"{walk.base_path}/{dag}/{run}/{task}/{UUID}")
+    with gone_dag(walk, dag, run, task), xcoms_of(walk, dag, run, task, {"one": value}), walk.sandbox.agent() as agent:
+        process = psutil.Process(agent.hello["pid"])
+
+        def peak(total: int, start: int) -> tuple[int, int]:
+            copies_of(walk, dag, run, task, "one", start, total - 1)
+            most = count = 0
+            stream = agent.stream(requests.REFERENCE_OBJECTS, {"base_path": walk.base_path, "dag_id": dag})
+            for _ in stream:
+                count += 1
+                if count % 250 == 0:
+                    most = max(most, process.memory_info().rss)
+            assert stream.answer is not None
+            assert stream.answer["dangling"] == total
+            return most, count
+
+        peak(FEW, 0)  # what is imported once
+        few, _ = peak(FEW, FEW - 1)
+        many, count = peak(MANY, FEW - 1)
+    measure("refs_memory_slope_bytes", many - few)
+    assert count == MANY
+    assert many - few < SLOPE_BYTES
+
+
+@pytest.mark.parametrize("arguments", [("--run-id", "x"), ("--at-risk", "--dangling"), ("--dangling", "--no-store")])
+def test_what_does_not_go_together_is_a_usage_error(walk: Walk, arguments: tuple[str, ...]) -> None:
+    assert xcomctl(walk, "refs", *arguments).code == 2

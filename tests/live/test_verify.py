@@ -1,0 +1,202 @@
+"""``xcomctl verify`` on the walk: validated after a good flip, KILL-SWITCH for what nobody sees, inconclusive without a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.test_refs import missing_object
+from tests.support import dags
+from tests.support.commands import Done, api_options, unreachable, xcomctl
+from tests.support.preflight import offload
+from tests.support.walk import SIZES, THRESHOLD, Walk, sql
+from xcomctl.journal.local import LocalJournal
+from xcomctl.model.settings import BACKEND, PATH
+from xcomctl.rehearsal.scenarios.interface import DAG_ID
+from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
+
+OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
+TRUSTING_RUN = "verify-trusting"
+FLIPPED = ("-d", DAG_ID, "-r", OFFLOAD_RUN)
+
+
+def a_trusting_dag(walk: Walk) -> None:
+    """A DAG whose consumers trust what they pull."""
+    file = walk.sandbox.airflow.folder / "dags" / f"{dags.DAG_ID}.py"
+    file.write_text(dags.SOURCE)
+    dags.parse_now(walk, file)
+
+
+def after_the_flip(walk: Walk) -> tuple[Done, Done]:
+    """The walk's own run, and one that verify triggers: through the API on 3.x, through a context on 2.x."""
+    mine = xcomctl(walk, "verify", *FLIPPED, "-o", "json")
+    conf = json.dumps({"crypto_group": "verify", "cell_sizes": [2_000, 30_000]})
+    try:
+        if walk.line == "3":
+            options, variables = api_options(walk)
+            environment = {**walk.sandbox.airflow.environment(), **variables}
+            arguments = ("-d", DAG_ID, "--conf", conf, *options, "--logs", "--python", str(walk.python), "-o", "json")
+            triggered = xcomctl(walk, "verify", *arguments, variables=environment)
+        else:
+            triggered = xcomctl(walk, "verify", "-d", DAG_ID, "--conf", conf, "-o", "json")
+    finally:
+        dags.forget_runs(walk, DAG_ID, "xcomctl-verify-%")
+    return mine, triggered
+
+
+def a_trusting_run_in_flight(walk: Walk) -> None:
+    """Its value is in the store, and its consumers wait for the hold point."""
+    walk.sandbox.airflow.wait_for_dag(dags.DAG_ID, lambda what: None)
+    api = walk.sandbox.airflow.api
+    api.trigger(dags.DAG_ID, TRUSTING_RUN, {"size": 3 * THRESHOLD})
+
+    def held() -> bool:
+        states = {each.task_id: each.state for each in api.task_instances(dags.DAG_ID, TRUSTING_RUN)}
+        return states.get("produce") == "success" and states.get("hold") == "scheduled"
+
+    walk.sandbox.family.wait_until(held, "the trusting run to be held", timeout_s=120, poll_s=0.5)
+
+
+def every_task_succeeded_on_a_path(walk: Walk) -> dict[str, Any]:
+    """After the bare revert: as the contexts stand, and as one that was flipped back would see it afterwards."""
+    api = walk.sandbox.airflow.api
+    walk.sandbox.family.wait_until(
+        lambda: api.run(dags.DAG_ID, TRUSTING_RUN).finished, "the trusting run", timeout_s=120, poll_s=0.5
+    )
+    states = {each.task_id: each.state for each in api.task_instances(dags.DAG_ID, TRUSTING_RUN)}
+    journal = walk.sandbox.folder / "verify.jsonl"
+    arguments = ("-d", dags.DAG_ID, "-r", TRUSTING_RUN)
+    try:
+        reverted = xcomctl(walk, "verify", *arguments, "-o", "json", journal=journal)
+        text = xcomctl(walk, "verify", *arguments, "-q")
+        later = xcomctl(walk, "verify", *arguments, "-o", "json", variables=offload(walk), journal=journal)
+    finally:
+        dags.forget_dag(walk, dags.DAG_ID)
+    return {"states": states, "reverted": reverted, "text": text, "later": later}
+
+
+VISITS = {
+    "inline": (a_trusting_dag,),
+    "offload": (after_the_flip,),
+    "in_flight": (a_trusting_run_in_flight,),
+    "break": (every_task_succeeded_on_a_path,),
+}
+
+
+def verify(walk: Walk, *arguments: str, journal: Path | None = None, **variables: str) -> Done:
+    return xcomctl(walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal).orderly()
+
+
+def status_of(done: Done) -> dict[str, str]:
+    return {each["id"]: each["status"] for each in done.record["checks"]}
+
+
+def test_a_good_flip_is_validated(walk: Walk) -> None:
+    mine, triggered = walk.seen(after_the_flip)
+    for done in (mine, triggered):
+        assert done.code == 0, (done.out, done.err)
+        assert done.record["verdict"] == "validated"
+        assert set(status_of(done).values()) == {"ok"}
+    assert mine.check("offload_confirmed")["data"] == {
+        "objects": len(OFFLOADED), "bytes": sum(OFFLOADED), "tasks": {"discriminate_cell": len(OFFLOADED)}, "requests": 1,
+    }  # fmt: skip
+    assert mine.check("values_equal_pushed")["data"]["compared"] == len(SIZES)
+    assert {row["verdict"] for row in mine.record["table"]} <= {"ok", "-"}
+    assert triggered.record["run"]["run_id"].startswith("xcomctl-verify-")
+    assert triggered.check("offload_confirmed")["data"]["objects"] == 1
+    assert ("logs_clean" in status_of(triggered)) == (walk.line == "3")
+
+
+def test_a_consumer_that_got_a_path_is_a_kill_switch_although_every_task_succeeded(walk: Walk) -> None:
+    seen = walk.seen(every_task_succeeded_on_a_path)
+    assert set(seen["states"].values()) == {"success"}
+    reverted: Done = seen["reverted"].orderly()
+    assert (reverted.code, reverted.record["verdict"]) == (3, "KILL-SWITCH")
+    found = status_of(reverted)
+    assert (found["run_succeeded"], found["tasks_failed_after_push"]) == ("ok", "ok")
+    handed = reverted.check("no_path_handed_over")
+    assert handed["status"] == "fail"
+    assert "aliases, path strings pushed as values: pass_on return_value" in handed["detail"]
+    assert "rendered templates of" in handed["detail"] and "render" in handed["detail"]
+    started = reverted.check("started_under_inline")
+    assert started["status"] == "fail"
+    assert {"trust", "pass_on", "render"} <= set(started["data"]["suspects"])
+    assert "produce" not in started["data"]["suspects"]
+    steps = "\n".join(reverted.record["next_steps"])
+    assert "AIRFLOW__CORE__XCOM_BACKEND=" in steps and "then clear" in steps and "trust" in steps
+    assert "KILL-SWITCH (exit 3)" in seen["text"].out
+
+
+def test_what_started_under_inline_is_known_later_from_the_journal(walk: Walk) -> None:
+    """A context that resolves the offload again: the run still is what it is."""
+    later: Done = walk.seen(every_task_succeeded_on_a_path)["later"].orderly()
+    assert later.code == 3
+    assert status_of(later)["resolution_class"] == "ok"
+    assert "(verify)" in later.check("started_under_inline")["detail"]
+
+
+def test_a_missing_object_is_a_kill_switch(walk: Walk) -> None:
+    with missing_object(walk) as uri:
+        done = verify(walk, *FLIPPED, "-o", "json")
+    assert (done.code, done.record["verdict"]) == (3, "KILL-SWITCH")
+    resolve = done.check("references_resolve")
+    assert resolve["status"] == "fail" and uri in resolve["detail"] and resolve["data"]["problems"] == {"dangling": 1}
+    assert any("xcomctl pull" in step for step in done.record["next_steps"])
+
+
+def test_a_store_that_cannot_be_reached_is_inconclusive(walk: Walk) -> None:
+    done = verify(walk, *FLIPPED, "-o", "json", **unreachable(walk))
+    assert (done.code, done.record["verdict"]) == (5, "inconclusive")
+    found = status_of(done)
+    assert (found["references_resolve"], found["offload_confirmed"], found["run_succeeded"]) == ("skip", "skip", "ok")
+    assert "fail" not in found.values()
+
+
+def dotted(walk: Walk) -> dict[str, str]:
+    return {PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path}
+
+
+def unimportable(walk: Walk) -> dict[str, str]:
+    return {BACKEND.env: "no.such.Backend"}
+
+
+def unreadable_threshold(walk: Walk) -> dict[str, str]:
+    return {"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "a lot"}
+
+
+@pytest.mark.parametrize("broken", [dotted, unimportable, unreadable_threshold])
+def test_a_context_that_does_not_resolve_is_a_kill_switch_in_those_words(
+    walk: Walk, broken: Callable[[Walk], dict[str, str]], tmp_path: Path
+) -> None:
+    done = verify(walk, journal=tmp_path / "journal.jsonl", **broken(walk))
+    assert done.code == 3
+    assert "KILL-SWITCH" in done.out and "resolution alone" in done.out
+    if broken is dotted:
+        assert "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH is not read" in done.out
+    (entry,) = LocalJournal(tmp_path / "journal.jsonl").entries()
+    assert entry.data["verdict"] == "KILL-SWITCH"
+
+
+def test_the_api_alone_tells_how_the_run_ended_and_what_it_cannot_see(walk: Walk) -> None:
+    options, variables = api_options(walk)
+    done = xcomctl(
+        walk, "verify", *FLIPPED, *options, "--expect-path", walk.base_path, "-o", "json", variables=variables
+    )
+    assert done.orderly().code == 5
+    found = status_of(done)
+    assert (found["run_succeeded"], found["tasks_failed_after_push"]) == ("ok", "ok")
+    assert (found["references_resolve"], found["context_answers"]) == ("skip", "skip")
+
+
+def test_a_run_that_is_not_there_and_a_dag_that_is_not_known_are_inconclusive(walk: Walk) -> None:
+    runs = sql(walk, "SELECT count(*) FROM dag_run")
+    assert verify(walk, "-d", DAG_ID, "-r", "none").code == 5
+    done = verify(walk, "-d", "nothing_of_that_name")
+    assert done.code == 5 and "Airflow knows no DAG nothing_of_that_name" in done.out
+    assert sql(walk, "SELECT count(*) FROM dag_run") == runs
+    assert "would trigger a run" in verify(walk, "-d", DAG_ID, "--dry-run").out
+    assert sql(walk, "SELECT count(*) FROM dag_run") == runs

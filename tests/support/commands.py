@@ -1,0 +1,107 @@
+"""Commands as they are typed: a real child process at the desk, beside the walk's Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.walk import Walk
+
+ROOT = Path(__file__).parents[2]
+#: Every exit code that a command documents.
+DOCUMENTED = {0, 2, 3, 4, 5, 6, 130}
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def record(self) -> Any:
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """Its standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def check(self, check_id: str) -> dict[str, Any]:
+        """The check of that id in its JSON; the first of several contexts."""
+        found = [each for each in self.record["checks"] if each["id"] == check_id]
+        assert found, (check_id, [each["id"] for each in self.record["checks"]], self.err)
+        return dict(found[0])
+
+    def orderly(self) -> Done:
+        """Itself, when it ended as commands do."""
+        assert self.code in DOCUMENTED, (self.code, self.err)
+        assert "Traceback" not in self.err and "unexpected error" not in self.err, self.err
+        return self
+
+
+def xcomctl(
+    walk: Walk,
+    command: str,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    journal: Path | None = None,
+) -> Done:
+    """``xcomctl COMMAND`` with the sandbox's Airflow as its one context.
+
+    ``variables`` are put on top of an environment that has none of the four settings; without them the sandbox's own
+    environment is taken as it stands, whatever the phase of the walk.
+    """
+    environment = walk.sandbox.airflow.environment() if variables is None else {**walk.env, **variables}
+    argv = [sys.executable, "-m", "xcomctl", command, *arguments]
+    if "--via" not in arguments and "--python" not in arguments and "-D" not in arguments and "--api" not in arguments:
+        argv += ["--python", str(walk.python)]
+    environment.setdefault(
+        "XDG_STATE_HOME", str(journal.parent if journal is not None else walk.sandbox.folder / "state")
+    )
+    if journal is not None:
+        argv += ["--journal", str(journal)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=400)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def api_options(walk: Walk) -> tuple[list[str], dict[str, str]]:
+    """The options and variables that name the sandbox's REST API."""
+    user, password = walk.sandbox.airflow.login
+    url = walk.sandbox.airflow.url
+    return ["--api", url, "--api-user", user], {"XCOMCTL_API_PASSWORD": password, "NO_PROXY": "127.0.0.1"}
+
+
+def script(walk: Walk, name: str, arguments: Sequence[str], variables: Mapping[str, str]) -> Done:
+    """One of the runbook's scripts, from a bare checkout, with the Python that runs Airflow."""
+    done = subprocess.run(
+        [str(walk.python), str(ROOT / "scripts" / name), *arguments],
+        env={**walk.env, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=os.path.sep,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def unreachable(walk: Walk) -> dict[str, str]:
+    """The store's connection in the environment, which is asked first: nobody listens there."""
+    assert walk.sandbox.store is not None and walk.sandbox.store.connection is not None
+    connection = walk.sandbox.store.connection
+    extra = {
+        **json.loads(connection["extra"]),
+        "endpoint_url": "http://127.0.0.1:1",
+        "config_kwargs": {"retries": {"max_attempts": 1}, "connect_timeout": 1},
+    }
+    record = {"conn_type": "aws", "login": connection["login"], "password": connection["password"], "extra": extra}
+    return {f"AIRFLOW_CONN_{connection['connection_id'].upper()}": json.dumps(record)}

@@ -1,0 +1,141 @@
+"""The screen: which row turns for what, and the one next command."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from xcomctl.assess.recent import Recent
+from xcomctl.assess.resolution import Expected
+from xcomctl.assess.status import Seen, report, signature
+from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND
+from xcomctl.model.refs import AtRiskRun
+from xcomctl.model.requests import Resolution, ResolvedSetting
+from xcomctl.model.status import DatabaseState, FailedTask, StatusAnswer, StatusReport, StoreState
+from xcomctl.model.verdicts import Status, Verdict
+from xcomctl.report.status_text import render_status
+
+PATH = "s3://aws_default@artifacts/xcom"
+OFFLOAD = Resolution(
+    ResolvedSetting(OBJECT_STORAGE_BACKEND, "AIRFLOW__CORE__XCOM_BACKEND"), ResolvedSetting(PATH, "airflow.cfg"),
+    ResolvedSetting(1_600_000, "airflow.cfg"), ResolvedSetting("", "airflow.cfg"), OBJECT_STORAGE_BACKEND, None,
+    "offload", "the threshold is 1600000",
+)  # fmt: skip
+INLINE = replace(OFFLOAD, backend=ResolvedSetting(BASE_XCOM, "airflow.cfg"), class_path=BASE_XCOM, phase="inline")
+ANSWERS = StoreState(True, 4.5)
+RUN = AtRiskRun("dag", "manual__1", "running", None, 2, 0, {"scheduled": 1})
+DATABASE = DatabaseState(unfinished_runs=3, references=2, at_risk_runs=1, at_risk=(RUN,))
+
+
+def answer(resolution: Resolution = OFFLOAD, store: StoreState = ANSWERS, **fields) -> StatusAnswer:
+    return StatusAnswer("3.3.2", "3", "3.12.7", "pod-1", {"common.io": "1.11.0"}, resolution, store, **fields)
+
+
+def screen(
+    *answers: StatusAnswer | None, database: DatabaseState | None = DATABASE, recent: Recent | None = None, **more
+) -> StatusReport:
+    named = {f"context-{number}": each for number, each in enumerate(answers or (answer(),), 1)}
+    problems = {name: AgentError("no agent", "look there") for name, each in named.items() if each is None}
+    return report(
+        Seen(named, problems, database), more.pop("expected", Expected()), recent or Recent(path="journal"), **more
+    )
+
+
+def row(found: StatusReport, check_id: str) -> Status:
+    return next(check.status for check in found.checks if check.id == check_id)
+
+
+def test_nothing_is_wrong():
+    found = screen()
+    assert found.verdict is Verdict.OK
+    assert [check.id for check in found.checks if check.category == "signals"] == [
+        "signal_xcom_errors", "signal_path_string", "signal_settings", "signal_control_flow",
+    ]  # fmt: skip
+    assert found.next_step == "xcomctl status --full"  # nobody has scanned yet
+
+
+@pytest.mark.parametrize(
+    ("found", "id", "status", "step"),
+    [
+        (screen(answer(INLINE)), "phase", Status.FAIL, "set AIRFLOW__CORE__XCOM_BACKEND="),
+        (screen(answer(INLINE), database=replace(DATABASE, references=0)), "phase", Status.OK, "xcomctl status --full"),
+        (screen(answer(replace(OFFLOAD, phase="misconfigured"))), "phase", Status.FAIL, "set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH="),
+        (screen(answer(replace(OFFLOAD, class_path=None, class_error="no"))), "phase", Status.FAIL, "set "),
+        (screen(answer(), None), "phase", Status.OK, "look there"),
+        (screen(answer(store=StoreState(False, message="refused"))), "store", Status.FAIL, 'THRESHOLD="-1"'),
+        (screen(answer(), answer(INLINE), database=replace(DATABASE, references=0)), "drift", Status.FAIL, "give every component"),
+        (screen(database=None), "references_unfinished", Status.SKIP, ""),
+        (screen(database=DatabaseState(error="no answer")), "at_risk", Status.SKIP, "airflow db check"),
+        (screen(database=replace(DATABASE, aliases=1)), "signal_path_string", Status.WARN, "xcomctl verify -d dag -r manual__1"),
+        (
+            screen(database=replace(DATABASE, failed_count=1, failed=(FailedTask("d", "r 1", "t", -1, "failed", 1),))),
+            "failed_after_push", Status.WARN, "xcomctl status --full",
+        ),
+        (screen(expected=Expected(path="s3://other/x")), "signal_settings", Status.FAIL, "--expect-path s3://other/x"),
+    ],
+)  # fmt: skip
+def test_the_row_turns_and_the_next_step_is_about_the_worst(found, id, status, step):
+    assert row(found, id) is status
+    assert step in found.next_step
+
+
+def entry(action: str, verdict: Verdict = Verdict.OK, **data) -> JournalEntry:
+    return JournalEntry(action, this_actor(), now(), verdict=verdict, data=data)
+
+
+def test_what_the_journal_says(tmp_path: Path):
+    journal = LocalJournal(tmp_path / "journal.jsonl")
+    journal.append(entry("scan", totals={"references": 9, "unfinished": 2, "dangling": 0}))
+    journal.append(entry("scan", totals={"references": 10, "unfinished": 2, "dangling": 3}))
+    journal.append(entry("probe", contexts=[{"control_flow": "green"}]))
+    journal.append(entry("rehearse"))
+    found = screen(recent=Recent.read(journal.path, None))
+    assert row(found, "last_scan") is Status.FAIL and "3 dangling" in found.because
+    assert row(found, "signal_control_flow") is row(found, "last_rehearsal") is Status.OK
+    assert found.next_step == "xcomctl refs --dangling"
+    assert "finished runs hold 8 references" in next(check.detail for check in found.checks if check.id == "at_risk")
+    # Another deployment's entries say nothing here, but for rehearsals.
+    other = Recent.read(journal.path, "staging")
+    assert set(other.latest) == {"rehearse"}
+
+
+def test_a_journal_that_cannot_be_read_is_a_warning(tmp_path: Path):
+    found = screen(recent=Recent.read(tmp_path, None))
+    assert row(found, "journal") is Status.WARN
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (
+            "x\nFileNotFoundError: s3://b/xcom/0a1b2c3d-0000-0000-0000-000000000000 at 0xdeadbeef\nend",
+            "FileNotFoundError: s3://b/xcom/… at …",
+        ),
+        (
+            "botocore.exceptions.ClientError: An error (403) for 'key'",
+            "botocore.exceptions.ClientError: An error (…) for …",
+        ),
+        ("all is well", "no exception in the log"),
+    ],
+)
+def test_errors_by_their_signatures(log, expected):
+    assert signature(log) == expected
+
+
+@pytest.mark.parametrize("width", [80, None])
+def test_the_screen_as_text(width):
+    stream = io.StringIO()
+    render_status(screen(answer(INLINE), answer(), None), stream, width=width)
+    text = stream.getvalue()
+    assert "act now (exit 3)" in text
+    assert re.search(r"FAIL +phase +KILL-SWITCH", text)
+    assert "→ set AIRFLOW__CORE__XCOM_BACKEND=" in text
+    if width is not None:
+        assert all(len(line) <= width for line in text.splitlines() if not line.lstrip().startswith("→"))
