@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.support.commands import Done, unreachable, xcomctl
+from tests.support.commands import Done, together, unreachable, xcomctl
 from tests.support.object_store import owner
 from tests.support.preflight import offload
 from tests.support.rows import column_value, copies_of, gone_dag, xcoms_of
 from tests.support.walk import SIZES, THRESHOLD, Walk, literal, sql
-from xcomctl.journal.local import LocalJournal
+from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
+from xcomctl.model.refs import RefItem, RefsQuery, RefTotals
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
 
@@ -35,8 +35,19 @@ def in_flight(walk: Walk) -> Done:
 VISITS = {"in_flight": (in_flight,)}
 
 
-def refs(walk: Walk, *arguments: str, journal: Path | None = None, **variables: str) -> Done:
-    return xcomctl(walk, "refs", *arguments, variables=offload(walk, **variables), journal=journal).orderly()
+@pytest.fixture(scope="module")
+def agent(walk: Walk) -> Iterator[AgentSession]:
+    """One agent in a context that offloads."""
+    with AgentSession(walk.reach({**walk.env, **offload(walk)})) as agent:
+        yield agent
+
+
+def scan(agent: AgentSession, **query: Any) -> tuple[list[RefItem], RefTotals]:
+    """One scan: its items and its totals."""
+    stream = agent.stream(requests.REFERENCE_OBJECTS, RefsQuery(**query).to_json())
+    items = [RefItem.from_json(record) for record in stream]
+    assert stream.answer is not None
+    return items, RefTotals.from_json(stream.answer)
 
 
 @contextmanager
@@ -58,8 +69,38 @@ def missing_object(walk: Walk) -> Iterator[str]:
             owned("delete_object", Bucket=bucket, Key=aside)
 
 
-def test_every_reference_meets_its_object_in_one_listing(walk: Walk, tmp_path: Path) -> None:
-    done = refs(walk, "-o", "json", journal=tmp_path / "journal.jsonl")
+@pytest.fixture(scope="module")
+def typed(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """The command as it is typed, in several forms."""
+    folder = tmp_path_factory.mktemp("refs")
+
+    def refs(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+        journal = folder / f"{name}.jsonl"
+        return lambda: xcomctl(
+            walk, "refs", *arguments, variables=offload(walk, **variables), journal=journal
+        ).orderly()
+
+    def dangling() -> Done:
+        with missing_object(walk) as uri:
+            done = refs("dangling", "--dangling", "-o", "json")()
+        assert uri in done.out
+        return done
+
+    found = {"dangling": dangling()}
+    found |= together(
+        {
+            "json": refs("json", "-o", "json"),
+            "text": refs("text", "-d", DAG_ID, "-r", OFFLOAD_RUN),
+            "objects": refs("objects", "--objects", "-d", DAG_ID, "-o", "jsonl"),
+            "unreachable": refs("unreachable", "-o", "json", **unreachable(walk)),
+        }
+    )
+    found["journal"] = Done(0, (folder / "json.jsonl").read_text(), "")
+    return found
+
+
+def test_every_reference_meets_its_object_in_one_listing(typed: dict[str, Done]) -> None:
+    done = typed["json"]
     assert done.code == 0, done.err
     found = done.record["references"]
     assert sorted(each["size"] for each in found) == sorted(OFFLOADED)
@@ -71,20 +112,19 @@ def test_every_reference_meets_its_object_in_one_listing(walk: Walk, tmp_path: P
     # The re-triggered run left as many objects behind, which no row names any more.
     assert (totals["objects"], totals["unreferenced"]) == (2 * len(OFFLOADED), len(OFFLOADED))
     assert (totals["list_requests"], totals["head_requests"]) == (1, 0)
-    (entry,) = LocalJournal(tmp_path / "journal.jsonl").entries()
-    assert (entry.action, entry.data["totals"]["references"]) == ("scan", len(OFFLOADED))
+    (entry,) = typed["journal"].lines
+    assert (entry["action"], entry["data"]["totals"]["references"]) == ("scan", len(OFFLOADED))
 
 
-def test_text_names_what_there_is_and_what_it_comes_to(walk: Walk) -> None:
-    done = refs(walk, "-d", DAG_ID, "-r", OFFLOAD_RUN)
-    assert done.out.splitlines()[0].split() == ["DAG", "RUN", "TASK", "KEY", "SIZE", "AGE", "RUN", "STATE", "OBJECT"]
-    assert sum(OFFLOAD_RUN in line for line in done.out.splitlines()) == len(OFFLOADED)
-    assert "requests to the store: 1 LIST, 0 HEAD" in done.out
+def test_text_names_what_there_is_and_what_it_comes_to(typed: dict[str, Done]) -> None:
+    out = typed["text"].out
+    assert out.splitlines()[0].split() == ["DAG", "RUN", "TASK", "KEY", "SIZE", "AGE", "RUN", "STATE", "OBJECT"]
+    assert sum(OFFLOAD_RUN in line for line in out.splitlines()) == len(OFFLOADED)
+    assert "requests to the store: 1 LIST, 0 HEAD" in out
 
 
-def test_objects_of_a_dag_and_the_rows_that_name_them(walk: Walk) -> None:
-    done = refs(walk, "--objects", "-d", DAG_ID, "-o", "jsonl")
-    *items, end = done.lines
+def test_objects_of_a_dag_and_the_rows_that_name_them(typed: dict[str, Done]) -> None:
+    *items, end = typed["objects"].lines
     named = [each for each in items if each["kind"] == "reference"]
     lonely = [each for each in items if each["kind"] == "unreferenced"]
     assert (len(named), len(lonely)) == (len(OFFLOADED), len(OFFLOADED))
@@ -92,81 +132,64 @@ def test_objects_of_a_dag_and_the_rows_that_name_them(walk: Walk) -> None:
     assert end["totals"]["young"] == len(OFFLOADED)  # their rows might yet come, for all that the listing tells
 
 
-def test_what_dangles_is_named_and_fails(walk: Walk) -> None:
-    assert refs(walk, "--dangling").code == 0
-    with missing_object(walk) as uri:
-        done = refs(walk, "--dangling", "-o", "json")
+def test_what_dangles_is_named_and_fails(typed: dict[str, Done]) -> None:
+    done = typed["dangling"]
     assert done.code == 3
-    assert [each["uri"] for each in done.record["references"]] == [uri]
+    assert [each["state"] for each in done.record["references"]] == ["dangling"]
     assert done.record["totals"]["dangling"] == 1
     assert any("refs --dangling" in step for step in done.record["next_steps"])
 
 
-def test_a_store_that_does_not_answer_leaves_the_rows(walk: Walk) -> None:
-    done = refs(walk, "-o", "json", **unreachable(walk))
+def test_a_store_that_does_not_answer_leaves_the_rows(typed: dict[str, Done]) -> None:
+    done = typed["unreachable"]
     assert done.code == 5
     assert len(done.record["references"]) == done.record["totals"]["unasked"] == len(OFFLOADED)
     assert done.record["totals"]["store_error"]
     assert done.record["totals"]["dangling"] == 0
 
 
-def test_aliases_foreign_urls_and_what_leads_out_of_the_base_path(walk: Walk) -> None:
-    own = f"{walk.base_path}/gone/manual__1/task/{UUID}"
+def test_aliases_foreign_urls_and_what_leads_out_of_the_base_path(walk: Walk, agent: AgentSession) -> None:
     values = {
         "alias": f"{walk.base_path}/other/run/task/{UUID}",
         "foreign": f"s3://elsewhere/xcom/gone/manual__1/task/{UUID}",
         "url": "https://example.org/report.json",
         "outside": f"{walk.base_path}/../secret.json",
-        "own": own,
+        "own": f"{walk.base_path}/gone/manual__1/task/{UUID}",
     }
     columns = {key: column_value(walk, value) for key, value in values.items()}
     with gone_dag(walk, "gone", "manual__1", "task"), xcoms_of(walk, "gone", "manual__1", "task", columns):
-        everything = refs(walk, "-d", "gone", "-o", "json").record
-        foreign = refs(walk, "-d", "gone", "--foreign", "-o", "json").record
-    kinds = {each["key"]: (each["kind"], each["state"]) for each in everything["references"]}
-    assert kinds == {
+        everything, totals = scan(agent, dag_id="gone")
+        foreign, _ = scan(agent, dag_id="gone", only=("foreign",))
+    assert {each.key: (each.kind, each.state) for each in everything} == {
         "alias": ("alias", "dangling"),
         "own": ("reference", "dangling"),
         "outside": ("outside", "not asked"),
     }
-    assert {each["key"]: each["written_under"] for each in foreign["references"]} == {
-        "foreign": "s3://elsewhere/xcom",
-        "url": None,
-    }
-    assert everything["totals"]["foreign_bases"] == ["s3://elsewhere/xcom"]
+    assert {each.key: each.written_under for each in foreign} == {"foreign": "s3://elsewhere/xcom", "url": None}
+    assert totals.foreign_bases == ("s3://elsewhere/xcom",)
 
 
-def test_archives_are_looked_into_pickles_without_unpickling(walk: Walk) -> None:
+def test_archives_are_looked_into_pickles_without_unpickling(walk: Walk, agent: AgentSession) -> None:
     path = f"{walk.base_path}/{DAG_ID}/{OFFLOAD_RUN}/summarise/{UUID}"
-    pickled = (
-        b"\x80\x04\x95"
-        + (len(path) + 4).to_bytes(8, "little")
-        + b"\x8c"
-        + bytes([len(path)])
-        + path.encode()
-        + b"\x94."
-    )
+    head = b"\x80\x04\x95" + (len(path) + 4).to_bytes(8, "little")
+    pickled = head + b"\x8c" + bytes([len(path)]) + path.encode() + b"\x94."
     columns = "dag_run_id, task_id, map_index, key, dag_id, run_id, timestamp"
+    of_run = f"FROM xcom WHERE run_id = {literal(OFFLOAD_RUN)}"
+    sql(walk, f"CREATE TABLE _airflow_deleted__xcom__20260101000000 AS SELECT * {of_run}")
     sql(
         walk,
-        f"CREATE TABLE _airflow_deleted__xcom__20260101000000 AS SELECT * FROM xcom WHERE run_id = {literal(OFFLOAD_RUN)}",
-    )
-    sql(
-        walk,
-        f"CREATE TABLE _xcom_archive AS SELECT {columns}, decode('{pickled.hex()}', 'hex') AS value FROM xcom "
-        f"WHERE run_id = {literal(OFFLOAD_RUN)} LIMIT 1",
+        f"CREATE TABLE _xcom_archive AS SELECT {columns}, decode('{pickled.hex()}', 'hex') AS value {of_run} LIMIT 1",
     )
     try:
-        found = refs(walk, "-o", "json").record
-        without = refs(walk, "--no-archives", "-o", "json").record
+        found, totals = scan(agent)
+        without, bare = scan(agent, archives=False)
     finally:
         sql(walk, "DROP TABLE _airflow_deleted__xcom__20260101000000, _xcom_archive")
-    sources = [each["source"] for each in found["references"]]
+    sources = [each.source for each in found]
     assert sources.count("_airflow_deleted__xcom__20260101000000") == len(OFFLOADED)
-    assert [each["uri"] for each in found["references"] if each["source"] == "_xcom_archive"] == [path]
-    assert {each["source"] for each in without["references"]} == {"xcom"}
-    # An object whose row lives on in an archive alone is not unreferenced.
-    assert found["totals"]["references"] == without["totals"]["references"] == len(OFFLOADED)
+    assert [each.uri for each in found if each.source == "_xcom_archive"] == [path]
+    assert {each.source for each in without} == {"xcom"}
+    assert totals.references == bare.references == len(OFFLOADED)
 
 
 def test_the_run_in_flight_comes_first_among_those_at_risk(walk: Walk) -> None:
@@ -205,6 +228,7 @@ def test_memory_does_not_grow_with_the_rows(walk: Walk, measure: Callable[[str, 
     assert many - few < SLOPE_BYTES
 
 
+@pytest.mark.first_line_only
 @pytest.mark.parametrize("arguments", [("--run-id", "x"), ("--at-risk", "--dangling"), ("--dangling", "--no-store")])
 def test_what_does_not_go_together_is_a_usage_error(walk: Walk, arguments: tuple[str, ...]) -> None:
     assert xcomctl(walk, "refs", *arguments).code == 2

@@ -8,12 +8,14 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.commands import Done, unreachable, xcomctl
+import pytest
+
+from tests.support.commands import Done, together, unreachable, xcomctl
 from tests.support.preflight import offload
 from tests.support.walk import SIZES, THRESHOLD, Walk
-from xcomctl.journal.local import LocalJournal
 from xcomctl.model.phases import BASE_XCOM
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN
@@ -32,8 +34,28 @@ def with_a_run_in_flight(walk: Walk) -> tuple[Done, Done]:
 VISITS = {"in_flight": (with_a_run_in_flight,)}
 
 
-def status(walk: Walk, *arguments: str, journal: Path | None = None, **variables: str) -> Done:
-    return xcomctl(walk, "status", *arguments, variables=offload(walk, **variables), journal=journal).orderly()
+@pytest.fixture(scope="module")
+def screens(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """After the walk, under several circumstances."""
+    folder = tmp_path_factory.mktemp("status")
+
+    def status(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+        journal = folder / f"{name}.jsonl"
+        return lambda: xcomctl(
+            walk, "status", *arguments, variables=offload(walk, **variables), journal=journal
+        ).orderly()
+
+    found = together(
+        {
+            "unscanned": status("unscanned", "-o", "json"),
+            "full": status("full", "--full", "-o", "json"),
+            "dotted": status("dotted", **{PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path}),
+            "unreachable": status("unreachable", "-o", "json", **unreachable(walk)),
+        }
+    )
+    assert not (folder / "unscanned.jsonl").exists()
+    found["journal"] = Done(0, (folder / "full.jsonl").read_text(), "")
+    return {**found, **together({"text": status("full"), "strict": status("full", "--fail-on-warn")})}
 
 
 def status_of(done: Done) -> dict[str, str]:
@@ -62,30 +84,26 @@ def test_a_revert_under_a_run_in_flight_is_to_be_acted_on_now(walk: Walk) -> Non
     assert f"set {BACKEND.env}=" in step and "deploy" in step
 
 
-def test_a_full_scan_is_recorded_and_shown_with_its_age(walk: Walk, tmp_path: Path) -> None:
-    journal = tmp_path / "journal.jsonl"
-    before = status(walk, "-o", "json", journal=journal)
+def test_a_full_scan_is_recorded_and_shown_with_its_age(screens: dict[str, Done]) -> None:
+    before, after = screens["unscanned"], screens["full"]
     assert (before.check("last_scan")["status"], before.check("last_rehearsal")["status"]) == ("warn", "warn")
-    assert not journal.exists()
-    after = status(walk, "--full", "-o", "json", journal=journal)
     assert after.check("last_scan")["status"] == "ok"
     assert f"{len(OFFLOADED)} references, 0 dangling" in after.check("last_scan")["detail"]
-    (entry,) = LocalJournal(journal).entries()
-    assert entry.action == "scan"
-    text = status(walk, journal=journal)
-    assert "last_scan" in text.out and "→ xcomctl probe" in text.out
-    assert status(walk, "--fail-on-warn", journal=journal).code == 4
+    (entry,) = screens["journal"].lines
+    assert entry["action"] == "scan"
+    assert "last_scan" in screens["text"].out and "→ xcomctl probe" in screens["text"].out
+    assert (screens["text"].code, screens["strict"].code) == (0, 4)
 
 
-def test_a_dotted_variable_is_a_kill_switch(walk: Walk) -> None:
-    done = status(walk, **{PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path})
+def test_a_dotted_variable_is_a_kill_switch(screens: dict[str, Done]) -> None:
+    done = screens["dotted"]
     assert done.code == 3
     assert "KILL-SWITCH" in done.out and "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH is not read" in done.out
     assert f"→ set {PATH.env}=" in done.out
 
 
-def test_a_store_that_does_not_answer(walk: Walk) -> None:
-    done = status(walk, "-o", "json", **unreachable(walk))
+def test_a_store_that_does_not_answer(screens: dict[str, Done]) -> None:
+    done = screens["unreachable"]
     assert done.code == 3
     assert done.check("store")["status"] == "fail"
     assert done.check("phase")["status"] == "ok"
@@ -94,6 +112,7 @@ def test_a_store_that_does_not_answer(walk: Walk) -> None:
     assert 'XCOM_OBJECTSTORAGE_THRESHOLD="-1"' in step and "BaseXCom" not in step
 
 
+@pytest.mark.first_line_only
 def test_contexts_that_differ_and_one_that_is_silent(walk: Walk, tmp_path: Path) -> None:
     settings = offload(walk)
     others = {**settings, "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "30000"}
@@ -122,6 +141,7 @@ def test_contexts_that_differ_and_one_that_is_silent(walk: Walk, tmp_path: Path)
     assert done.record["deployment"] == "dev"
 
 
+@pytest.mark.first_line_only
 def test_watch_goes_on_until_it_is_interrupted(walk: Walk) -> None:
     command = [sys.executable, "-m", "xcomctl", "status", "--watch", "0.5", "-o", "json", "--python", str(walk.python)]
     environment = {**walk.env, **offload(walk), "XDG_STATE_HOME": str(walk.sandbox.folder)}
@@ -137,16 +157,23 @@ def test_watch_goes_on_until_it_is_interrupted(walk: Walk) -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.first_line_only
 def test_no_secret_is_shown(walk: Walk, tmp_path: Path) -> None:
     assert walk.sandbox.database is not None and walk.sandbox.store is not None and walk.sandbox.store.connection
     secrets = [walk.sandbox.database.password, walk.sandbox.store.connection["password"], walk.sandbox.airflow.password]
     journal = tmp_path / "journal.jsonl"
-    for command in (
+    commands = (
         ("status", "--full", "-v"),
         ("refs", "-o", "json", "-v"),
         ("verify", "-v"),
         ("probe", "-v", "--only", "data"),
-    ):
-        done = xcomctl(walk, *command, variables=offload(walk), journal=journal)
-        assert not [secret for secret in secrets if secret in done.out + done.err], command
+    )
+    done = together(
+        {
+            command[0]: (lambda command=command: xcomctl(walk, *command, variables=offload(walk), journal=journal))
+            for command in commands
+        }
+    )
+    for name, each in done.items():
+        assert not [secret for secret in secrets if secret in each.out + each.err], name
     assert not [secret for secret in secrets if secret in journal.read_text()]

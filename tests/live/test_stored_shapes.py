@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.commands import Done, xcomctl
+from tests.support.commands import Done, together, xcomctl
 from tests.support.object_store import owner
 from tests.support.preflight import offload
 from tests.support.rows import gone_dag, xcoms_of
@@ -85,37 +85,40 @@ def shapes(walk: Walk) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stored(walk: Walk) -> Iterator[dict[str, str]]:
-    """All of them in one run of a DAG that Airflow does not know, and a secret beside the base path."""
+def done(walk: Walk) -> Iterator[dict[str, Done]]:
+    """Every command over all of them, in one run of a DAG that Airflow does not know; a secret lies beside the base path."""
     bucket, _, prefix = walk.base_path.partition("@")[2].partition("/")
     keys = (f"{prefix.rpartition('/')[0]}outside/secret.json".lstrip("/"), "outside/secret.json")
-    values = shapes(walk)
+    variables = offload(walk)
     with owner(walk) as owned:
         for key in keys:
             assert "error" not in owned("put_object", Bucket=bucket, Key=key, Body=json.dumps(SECRET))
         try:
-            with gone_dag(walk, DAG, RUN, TASK), xcoms_of(walk, DAG, RUN, TASK, values):
-                yield values
+            with gone_dag(walk, DAG, RUN, TASK), xcoms_of(walk, DAG, RUN, TASK, shapes(walk)):
+                yield together(
+                    {
+                        name: (lambda arguments=arguments: xcomctl(walk, *arguments, variables=variables).orderly())
+                        for name, arguments in COMMANDS.items()
+                    }
+                )
         finally:
             for key in keys:
                 owned("delete_object", Bucket=bucket, Key=key)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_crashes_and_none_looks_outside(walk: Walk, stored: dict[str, str], command: str) -> None:
-    arguments = COMMANDS[command]
-    done: Done = xcomctl(walk, *arguments, variables=offload(walk)).orderly()
-    assert SECRET not in done.out + done.err
-    assert "root:" not in done.out
-    if arguments[-1] == "json":
-        assert done.record["schema"].startswith("xcomctl.")
-    assert "the check itself failed" not in done.out
+def test_no_command_crashes_and_none_looks_outside(done: dict[str, Done], command: str) -> None:
+    found = done[command]
+    assert SECRET not in found.out + found.err
+    assert "root:" not in found.out
+    assert "the check itself failed" not in found.out
+    if COMMANDS[command][-1] == "json":
+        assert found.record["schema"].startswith("xcomctl.")
 
 
-def test_pull_tells_for_each_what_became_of_it(walk: Walk, stored: dict[str, str]) -> None:
-    done = xcomctl(walk, "pull", "-d", DAG, "-r", RUN, "-o", "json", variables=offload(walk)).orderly()
-    found = {each["key"]: each for each in done.record["xcoms"]}
-    assert set(found) == set(stored)
+def test_pull_tells_for_each_what_became_of_it(walk: Walk, done: dict[str, Done]) -> None:
+    found = {each["key"]: each for each in done["pull"].record["xcoms"]}
+    assert set(found) == set(shapes(walk))
     outside = {key for key, each in found.items() if each["problem"] == "outside the base path"}
     assert {"traversal", "traversal_inside", "own_shape_with_dots", "dot"} <= outside
     assert found["own"]["problem"] == "dangling"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.live.test_refs import missing_object
 from tests.support import dags
-from tests.support.commands import Done, api_options, unreachable, xcomctl
+from tests.support.commands import Done, api_options, together, unreachable, xcomctl
 from tests.support.preflight import offload
+from tests.support.rows import column_value, xcoms_of
 from tests.support.walk import SIZES, THRESHOLD, Walk, sql
-from xcomctl.journal.local import LocalJournal
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.rehearsal.scenarios.interface import DAG_ID
 from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
@@ -87,8 +86,47 @@ VISITS = {
 }
 
 
-def verify(walk: Walk, *arguments: str, journal: Path | None = None, **variables: str) -> Done:
-    return xcomctl(walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal).orderly()
+#: Contexts that do not resolve, by the variables that break them.
+BROKEN = {
+    "dotted": {PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": "s3://store@bucket/xcom"},
+    "unimportable": {BACKEND.env: "no.such.Backend"},
+    "unreadable": {"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "a lot"},
+}
+
+
+@pytest.fixture(scope="module")
+def verified(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """After the walk, under several circumstances; ``runs`` counts the runs before and after."""
+    folder = tmp_path_factory.mktemp("verify")
+
+    def verify(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+        journal = folder / f"{name}.jsonl"
+        return lambda: xcomctl(
+            walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal
+        ).orderly()
+
+    with missing_object(walk) as uri:
+        missing = verify("missing", *FLIPPED, "-o", "json")()
+        assert uri in missing.check("references_resolve")["detail"]
+    large = {"by_trigger": column_value(walk, "x" * (2 * THRESHOLD))}
+    with xcoms_of(walk, DAG_ID, OFFLOAD_RUN, "summarise_elsewhere", large):
+        bypassed = verify("bypassed", *FLIPPED, "-o", "json")()
+    runs = sql(walk, "SELECT count(*) FROM dag_run")
+    options, variables = api_options(walk)
+    alone = (*FLIPPED, *options, "--expect-path", walk.base_path, "-o", "json")
+    found = together(
+        {
+            "unreachable": verify("unreachable", *FLIPPED, "-o", "json", **unreachable(walk)),
+            "api": lambda: xcomctl(walk, "verify", *alone, variables=variables, journal=folder / "api.jsonl").orderly(),
+            "no run": verify("no run", "-d", DAG_ID, "-r", "none"),
+            "no dag": verify("no dag", "-d", "nothing_of_that_name"),
+            "dry": verify("dry", "-d", DAG_ID, "--dry-run"),
+            **{name: verify(name, **broken) for name, broken in BROKEN.items()},
+        }
+    )
+    assert sql(walk, "SELECT count(*) FROM dag_run") == runs
+    found["journal"] = Done(0, (folder / "dotted.jsonl").read_text(), "")
+    return {**found, "missing": missing, "bypassed": bypassed}
 
 
 def status_of(done: Done) -> dict[str, str]:
@@ -139,64 +177,52 @@ def test_what_started_under_inline_is_known_later_from_the_journal(walk: Walk) -
     assert "(verify)" in later.check("started_under_inline")["detail"]
 
 
-def test_a_missing_object_is_a_kill_switch(walk: Walk) -> None:
-    with missing_object(walk) as uri:
-        done = verify(walk, *FLIPPED, "-o", "json")
+def test_a_missing_object_is_a_kill_switch(verified: dict[str, Done]) -> None:
+    done = verified["missing"]
     assert (done.code, done.record["verdict"]) == (3, "KILL-SWITCH")
     resolve = done.check("references_resolve")
-    assert resolve["status"] == "fail" and uri in resolve["detail"] and resolve["data"]["problems"] == {"dangling": 1}
+    assert (resolve["status"], resolve["data"]["problems"]) == ("fail", {"dangling": 1})
     assert any("xcomctl pull" in step for step in done.record["next_steps"])
 
 
-def test_a_store_that_cannot_be_reached_is_inconclusive(walk: Walk) -> None:
-    done = verify(walk, *FLIPPED, "-o", "json", **unreachable(walk))
+def test_what_bypassed_the_backend_is_reported_and_no_fail(verified: dict[str, Done]) -> None:
+    done = verified["bypassed"]
+    assert (done.code, done.record["verdict"]) == (0, "validated")
+    bypassed = done.check("bypassed_backend")
+    assert (bypassed["status"], bypassed["data"]["xcoms"]) == ("warn", ["summarise_elsewhere by_trigger"])
+
+
+def test_a_store_that_cannot_be_reached_is_inconclusive(verified: dict[str, Done]) -> None:
+    done = verified["unreachable"]
     assert (done.code, done.record["verdict"]) == (5, "inconclusive")
     found = status_of(done)
     assert (found["references_resolve"], found["offload_confirmed"], found["run_succeeded"]) == ("skip", "skip", "ok")
     assert "fail" not in found.values()
 
 
-def dotted(walk: Walk) -> dict[str, str]:
-    return {PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path}
-
-
-def unimportable(walk: Walk) -> dict[str, str]:
-    return {BACKEND.env: "no.such.Backend"}
-
-
-def unreadable_threshold(walk: Walk) -> dict[str, str]:
-    return {"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "a lot"}
-
-
-@pytest.mark.parametrize("broken", [dotted, unimportable, unreadable_threshold])
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_context_that_does_not_resolve_is_a_kill_switch_in_those_words(
-    walk: Walk, broken: Callable[[Walk], dict[str, str]], tmp_path: Path
+    verified: dict[str, Done], broken: str
 ) -> None:
-    done = verify(walk, journal=tmp_path / "journal.jsonl", **broken(walk))
+    done = verified[broken]
     assert done.code == 3
-    assert "KILL-SWITCH" in done.out and "resolution alone" in done.out
-    if broken is dotted:
+    check_id = "resolution_class" if broken == "unimportable" else "resolution_settings"
+    assert any(check_id in line and "KILL-SWITCH" in line for line in done.out.splitlines())
+    assert "resolution alone" in done.out
+    if broken == "dotted":
         assert "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH is not read" in done.out
-    (entry,) = LocalJournal(tmp_path / "journal.jsonl").entries()
-    assert entry.data["verdict"] == "KILL-SWITCH"
+        (entry,) = verified["journal"].lines
+        assert entry["data"]["verdict"] == "KILL-SWITCH"
 
 
-def test_the_api_alone_tells_how_the_run_ended_and_what_it_cannot_see(walk: Walk) -> None:
-    options, variables = api_options(walk)
-    done = xcomctl(
-        walk, "verify", *FLIPPED, *options, "--expect-path", walk.base_path, "-o", "json", variables=variables
-    )
-    assert done.orderly().code == 5
-    found = status_of(done)
+def test_the_api_alone_tells_how_the_run_ended_and_what_it_cannot_see(verified: dict[str, Done]) -> None:
+    assert verified["api"].code == 5
+    found = status_of(verified["api"])
     assert (found["run_succeeded"], found["tasks_failed_after_push"]) == ("ok", "ok")
     assert (found["references_resolve"], found["context_answers"]) == ("skip", "skip")
 
 
-def test_a_run_that_is_not_there_and_a_dag_that_is_not_known_are_inconclusive(walk: Walk) -> None:
-    runs = sql(walk, "SELECT count(*) FROM dag_run")
-    assert verify(walk, "-d", DAG_ID, "-r", "none").code == 5
-    done = verify(walk, "-d", "nothing_of_that_name")
-    assert done.code == 5 and "Airflow knows no DAG nothing_of_that_name" in done.out
-    assert sql(walk, "SELECT count(*) FROM dag_run") == runs
-    assert "would trigger a run" in verify(walk, "-d", DAG_ID, "--dry-run").out
-    assert sql(walk, "SELECT count(*) FROM dag_run") == runs
+def test_a_run_that_is_not_there_and_a_dag_that_is_not_known_are_inconclusive(verified: dict[str, Done]) -> None:
+    assert verified["no run"].code == verified["no dag"].code == 5
+    assert "Airflow knows no DAG nothing_of_that_name" in verified["no dag"].out
+    assert "would trigger a run" in verified["dry"].out

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,13 @@ def xcomctl(
         argv += ["--journal", str(journal)]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=400)
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def together(commands: Mapping[str, Callable[[], Done]]) -> dict[str, Done]:
+    """Several commands, a few at a time: each spends most of its time on importing Airflow. By their names."""
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        futures = {name: pool.submit(command) for name, command in commands.items()}
+        return {name: future.result() for name, future in futures.items()}
 
 
 def api_options(walk: Walk) -> tuple[list[str], dict[str, str]]:

@@ -96,7 +96,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         end = {
             "run": {"dag_id": args.dag_id, "run_id": args.run_id, "state": answer.run_state},
-            **answer.to_json(),
+            "count": answer.xcoms,
+            "shown": answer.shown,
+            "phase": answer.phase,
+            "base_path": answer.base_path,
+            "warnings": list(answer.warnings),
             **counts,
             "object_bytes": tally.object_bytes,
             "problems": dict(tally.problems),
