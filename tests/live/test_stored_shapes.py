@@ -19,6 +19,7 @@ DAG, TASK = "stored_shapes", "task"
 RUN = f"run {string.printable.strip()}%2F..%00+ü🚀"
 SECRET = "this lies outside of the base path"
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
+HUGE, DEEP = 3_000_000, 10_000
 COMMANDS = {
     "pull": ("pull", "-d", DAG, "-r", RUN, "-o", "json"),
     "pull --full": ("pull", "-d", DAG, "-r", RUN, "--full", "-o", "jsonl"),
@@ -51,7 +52,6 @@ def shapes(walk: Walk) -> dict[str, str]:
         "own": f"{folder}/{UUID}",
         "layout_of_3_4": f"{folder}/ti-{UUID}/return_value.json",
         "long": f"{base}/" + "x" * 20_000,
-        "huge": "y" * 3_000_000,
         "printable": string.printable,
         "emoji": "🚀" * 100,
     }
@@ -61,8 +61,11 @@ def shapes(walk: Walk) -> dict[str, str]:
         else (lambda text: f"{literal(text)}::jsonb")
     )
     found = {key: column(json.dumps(text)) for key, text in texts.items()}
-    found["deep"] = column("[" * 5_000 + "]" * 5_000)
-    found["deep_objects"] = column('{"a":' * 4_000 + "1" + "}" * 4_000)
+    # Made in the database: no argument of a command is so long.
+    made = "convert_to({}, 'UTF8')" if walk.line == "2" else "({})::jsonb"
+    found["huge"] = made.format(f"'\"' || repeat('y', {HUGE}) || '\"'")
+    found["deep"] = made.format(f"repeat('[', {DEEP}) || repeat(']', {DEEP})")
+    found["deep_objects"] = made.format(f"repeat('{{\"a\":', {DEEP // 2}) || '1' || repeat('}}', {DEEP // 2})")
     found["large_number"] = column("1" * 400)
     found["null"] = column("null")
     if walk.line == "2":
@@ -126,7 +129,7 @@ def test_pull_tells_for_each_what_became_of_it(walk: Walk, done: dict[str, Done]
         "",
         f"{walk.base_path.rpartition('/')[0]}/outside/secret.json",
     )
-    assert found["huge"]["elided"] and found["huge"]["value_bytes"] == 3_000_002
+    assert found["huge"]["elided"] and found["huge"]["value_bytes"] == HUGE + 2
     assert found["deep"]["problem"] == "unreadable"
     if walk.line == "2":
         assert found["pickle_that_exits"]["problem"] == "pickled"

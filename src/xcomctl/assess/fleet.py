@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
-from xcomctl.deployment.agent_errors import AgentError, RequestFailed
+from xcomctl.deployment.agent_errors import AgentError, NoAirflow, RequestFailed
 from xcomctl.deployment.agent_session import ABANDON_GRACE_S, CLOSE_GRACE_S, AgentSession
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.errors import UserError
@@ -106,8 +106,8 @@ class Fleet:
     def with_database(self, ask: Callable[[AgentSession], _T]) -> _T:
         """What ``ask`` makes of the first context that has the metadata database and answers.
 
-        The next one is asked where one has none (3.x workers) or no agent can be started. Raises the first context's
-        :class:`AgentError` when none is left.
+        The next one is asked where one has none (3.x workers), has no Airflow, or no agent can be started. Raises the
+        first context's :class:`AgentError` when none is left.
         """
         first: UserError | None = None
         for context in self.contexts:
@@ -118,6 +118,8 @@ class Fleet:
                 continue
             try:
                 return ask(session)
+            except NoAirflow as error:
+                first = first or error
             except RequestFailed as error:
                 if error.reason != requests.NO_DATABASE:
                     raise

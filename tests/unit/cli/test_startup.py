@@ -30,7 +30,13 @@ def imported(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("rehearse", "--help"), ("journal", "--help"), ("dags", "list"), ("nonsense",)],
+    [
+        ("--help",),
+        ("--version",),
+        ("nonsense",),
+        ("dags", "list"),
+        *((command, "--help") for command in ("rehearse", "journal", "status", "refs", "pull", "probe", "verify")),
+    ],
 )
 def test_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert imported(*arguments) & HEAVY == set()

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from xcomctl.agent.requests.run_review import CHECKS as OF_A_RUN
 from xcomctl.assess.drift import CHECK_ID
 from xcomctl.checks.catalogue import CHECKS
+
+#: Layer A of verify.
+OF_A_CONTEXT = {"resolution_settings", "resolution_class", "resolution_names"}
 
 ROOT = Path(__file__).parents[3]
 ROWS = [
@@ -21,7 +25,7 @@ ROWS = [
 def test_a_row_names_what_is_there(row: list[str]) -> None:
     _, _, _, checks, tests = row
     ids = re.findall(r"`([^`]+)`", checks)
-    assert ids and set(ids) <= {spec.id for spec in CHECKS} | {CHECK_ID}
+    assert ids and set(ids) <= {spec.id for spec in (*CHECKS, *OF_A_RUN)} | {CHECK_ID, *OF_A_CONTEXT}
     named = re.findall(r"`([^`]+)::([^`]+)`", tests)
     assert named
     for file, function in named:
@@ -34,19 +38,22 @@ def test_a_row_names_what_is_there(row: list[str]) -> None:
         assert check_id in text, check_id
 
 
-def test_every_fault_of_the_configuration_has_a_row() -> None:
-    """The rows of the project's list that name a fault of configuration."""
+def test_every_fault_that_is_looked_for_has_a_row() -> None:
+    """The rows of the project's list that name a fault of configuration, or one that a run shows."""
     listed = {number for row in ROWS for number in re.findall(r"F(\d+)", row[0])}
     wanted = {
+        1,
         2,
         3,
         4,
         5,
         6,
         7,
+        8,
         9,
         10,
         11,
+        12,
         13,
         14,
         15,
@@ -66,6 +73,8 @@ def test_every_fault_of_the_configuration_has_a_row() -> None:
         38,
         39,
         41,
+        44,
+        45,
         48,
     }
     assert {str(number) for number in wanted} <= listed
