@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,15 +172,18 @@ def unmeasured(check_id: str, title: str, why: str, hint: str = "") -> Check:
     return Check(check_id, RUN, title, Status.SKIP, redact(why), redact(hint))
 
 
-def observed_before(journal: Path | None, deployment: str | None) -> list[Observation]:
-    """What the journal's entries saw of contexts' phases, oldest first. Raises ``JournalError``."""
+def observed_before(journal: Path | None, deployment: str | None, names: Collection[str]) -> list[Observation]:
+    """What the journal's entries saw of these contexts' phases, oldest first. Raises ``JournalError``.
+
+    Of contexts by these names alone: what some other Airflow resolves tells nothing about this one's schedulers.
+    """
     found: deque[Observation] = deque(maxlen=_MOST_OBSERVATIONS)
     for entry in LocalJournal(journal).entries():
         if entry.deployment != deployment:
             continue
         for context in entry.data.get("contexts") or ():
-            if isinstance(context, Mapping) and isinstance(context.get("phase"), str):
-                found.append(Observation(entry.at, context["phase"], str(context.get("name")), entry.action))
+            if isinstance(context, Mapping) and isinstance(context.get("phase"), str) and context.get("name") in names:
+                found.append(Observation(entry.at, context["phase"], str(context["name"]), entry.action))
     return list(found)
 
 

@@ -201,7 +201,8 @@ def _reviewed(
 ) -> Reviewed:
     from xcomctl.assess import verify
 
-    before = verify.observed_before(contexts.journal(args, chosen), chosen.name if chosen is not None else None)
+    names = {context.name for context in report.contexts}
+    before = verify.observed_before(contexts.journal(args, chosen), chosen.name if chosen is not None else None, names)
     return verify.layer_b(fleet, args.dag_id, run_id, [*before, *verify.observed_now(report.contexts)], waiting)
 
 

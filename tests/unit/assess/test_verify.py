@@ -1,0 +1,89 @@
+"""Layer A's words for what a context resolves, what the journal saw before, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from xcomctl.assess import resolution, verify
+from xcomctl.assess.resolution import Expected
+from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND
+from xcomctl.model.requests import Resolution, ResolvedSetting
+from xcomctl.model.verdicts import Check, Status
+from xcomctl.model.verification import VerifiedContext, VerifyReport
+
+PATH = "s3://aws_default@artifacts/xcom"
+OFFLOAD = Resolution(
+    ResolvedSetting(OBJECT_STORAGE_BACKEND, "AIRFLOW__CORE__XCOM_BACKEND"), ResolvedSetting(PATH, "airflow.cfg"),
+    ResolvedSetting(20_000, "airflow.cfg"), ResolvedSetting("", "airflow.cfg"), OBJECT_STORAGE_BACKEND, None, "offload", "",
+)  # fmt: skip
+EMPTY = replace(OFFLOAD, path=ResolvedSetting("", "provider default"), phase="misconfigured")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "failing", "words"),
+    [
+        (OFFLOAD, Expected(), set(), ""),
+        (OFFLOAD, Expected(path=PATH, threshold=20_000), set(), ""),
+        (EMPTY, Expected(), {"resolution_settings"}, "KILL-SWITCH: xcom_objectstorage_path is empty"),
+        (OFFLOAD, Expected(path="s3://other/x"), {"resolution_settings"}, "expected s3://other/x"),
+        (OFFLOAD, Expected(threshold=1), {"resolution_settings"}, "expected 1"),
+        (
+            replace(OFFLOAD, threshold=ResolvedSetting("1.6e+06", "airflow.cfg", "ValueError: no")), Expected(),
+            {"resolution_settings"}, "the threshold does not resolve",
+        ),
+        (replace(OFFLOAD, path=ResolvedSetting(None, None, "KeyError")), Expected(), {"resolution_settings"}, "does not resolve"),
+        (replace(OFFLOAD, class_path=None, class_error="ImportError"), Expected(), {"resolution_class"}, "XCom does not import"),
+        (replace(OFFLOAD, class_path=BASE_XCOM, phase="inline"), Expected(), {"resolution_class"}, "readers of references get path strings"),
+        (replace(EMPTY, near_misses=("X is not read",)), Expected(), {"resolution_settings", "resolution_names"}, "X is not read"),
+    ],
+)  # fmt: skip
+def test_what_a_context_resolves(found, expected, failing, words):
+    checks = list(resolution.checks(found, expected))
+    assert {check.id for check in checks if check.status is Status.FAIL} == failing
+    assert words in " ".join(check.detail for check in checks)
+    assert all(check.hint for check in checks if check.status is Status.FAIL)
+
+
+def test_a_near_miss_beside_the_correct_name_is_a_warning():
+    checks = list(resolution.checks(replace(OFFLOAD, near_misses=("X is not read",)), Expected()))
+    assert [check.status for check in checks] == [Status.OK, Status.OK, Status.WARN]
+
+
+def test_the_journal_tells_of_the_same_contexts_of_the_same_deployment(tmp_path: Path):
+    journal = LocalJournal(tmp_path / "journal.jsonl")
+    for deployment, name, phase in (
+        ("a", "scheduler", "inline"),
+        ("b", "scheduler", "offload"),
+        ("a", "other", "inline"),
+    ):
+        contexts = [{"name": name, "phase": phase}, {"name": "silent"}, "odd"]
+        journal.append(JournalEntry("verify", this_actor(), now(), deployment, data={"contexts": contexts}))
+    (found,) = verify.observed_before(journal.path, "a", {"scheduler", "silent"})
+    assert (found.context, found.phase, found.source) == ("scheduler", "inline", "verify")
+
+
+def report(found: Resolution, *checks: Check) -> VerifyReport:
+    context = VerifiedContext("scheduler", found, tuple(resolution.checks(found, Expected())))
+    return VerifyReport((context,), run={"dag_id": "dag", "run_id": "run 1"}, run_checks=checks)
+
+
+def test_a_kill_switch_says_what_to_set_to_look_at_and_to_clear():
+    bad = Check("references_resolve", "run", "title", Status.FAIL, "gone", "look there")
+    steps = verify.with_next_steps(report(OFFLOAD, bad), " -D dev", ["trust", "render[3]"]).next_steps
+    assert 'set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD="-1"' in steps[0] and "XCOM_BACKEND" not in steps[0]
+    assert steps[1] == "xcomctl status -D dev"
+    assert "clear trust, render[3] of dag run 1" in steps[2] and "only_failed=false" in steps[2]
+    assert "xcomctl pull -d dag -r 'run 1' -D dev" in steps and "look there" in steps
+    misconfigured = verify.with_next_steps(report(EMPTY), "").next_steps[0]
+    assert "XCOM_OBJECTSTORAGE_PATH=" in misconfigured and "XCOM_BACKEND" not in misconfigured
+    inline = verify.with_next_steps(report(replace(OFFLOAD, class_path=BASE_XCOM, phase="inline")), "").next_steps[0]
+    assert f"XCOM_BACKEND={OBJECT_STORAGE_BACKEND}" in inline and PATH in inline
+
+
+def test_what_is_validated_leaves_nothing_to_do():
+    assert verify.with_next_steps(report(OFFLOAD), "", []).next_steps == ()
