@@ -67,7 +67,9 @@ def test_the_run_in_flight_is_at_risk_and_nothing_is_wrong(walk: Walk) -> None:
     assert fine.orderly().code == 0, fine.out
     (context,) = fine.record["contexts"]
     database = context["database"]
-    assert (database["references"], database["at_risk_runs"]) == (len(OFFLOADED), 1)
+    # Runs of other tests' visits may be in flight as well.
+    assert {run["run_id"]: run["references"] for run in database["at_risk"]}[IN_FLIGHT_RUN] == len(OFFLOADED)
+    assert database["references"] >= len(OFFLOADED) and database["unfinished_runs"] >= database["at_risk_runs"] >= 1
     assert IN_FLIGHT_RUN in fine.check("at_risk")["detail"]
     assert context["store"]["reachable"] is True and context["store"]["latency_ms"] > 0
     assert context["resolution"]["phase"] == "offload"

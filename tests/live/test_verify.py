@@ -15,7 +15,7 @@ from tests.support.preflight import offload
 from tests.support.rows import column_value, xcoms_of
 from tests.support.walk import SIZES, THRESHOLD, Walk, sql
 from xcomctl.model.settings import BACKEND, PATH
-from xcomctl.rehearsal.scenarios.interface import DAG_ID
+from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
 from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
 
 OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
@@ -109,7 +109,7 @@ def verified(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         missing = verify("missing", *FLIPPED, "-o", "json")()
         assert uri in missing.check("references_resolve")["detail"]
     large = {"by_trigger": column_value(walk, "x" * (2 * THRESHOLD))}
-    with xcoms_of(walk, DAG_ID, OFFLOAD_RUN, "summarise_elsewhere", large):
+    with xcoms_of(walk, DAG_ID, OFFLOAD_RUN, HOLD, large):
         bypassed = verify("bypassed", *FLIPPED, "-o", "json")()
     runs = sql(walk, "SELECT count(*) FROM dag_run")
     options, variables = api_options(walk)
@@ -189,7 +189,7 @@ def test_what_bypassed_the_backend_is_reported_and_no_fail(verified: dict[str, D
     done = verified["bypassed"]
     assert (done.code, done.record["verdict"]) == (0, "validated")
     bypassed = done.check("bypassed_backend")
-    assert (bypassed["status"], bypassed["data"]["xcoms"]) == ("warn", ["summarise_elsewhere by_trigger"])
+    assert (bypassed["status"], bypassed["data"]["xcoms"]) == ("warn", [f"{HOLD} by_trigger"])
 
 
 def test_a_store_that_cannot_be_reached_is_inconclusive(verified: dict[str, Done]) -> None:
