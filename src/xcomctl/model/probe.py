@@ -80,7 +80,8 @@ class ProbeAnswer(Record):
     """What one context answered.
 
     ``counts`` are the values that went each way, by ``corpus/way``. ``only_backend`` are ids of values that BaseXCom
-    cannot hand over and the backend can; ``left_out`` values for which a library is missing. ``problem`` says why the
+    cannot hand over and the backend can, ``neither`` of those that neither can; ``left_out`` are values for which a
+    library is missing. ``problem`` says why the
     class of the target does not even import. ``unmeasured`` are reasons why something was not put through.
     ``left_behind`` are objects that could not be removed.
     """
@@ -98,6 +99,7 @@ class ProbeAnswer(Record):
     unmeasured: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    neither: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

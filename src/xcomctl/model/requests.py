@@ -378,8 +378,8 @@ class Difference(Record):
 class ControlFlowAnswer(Record):
     """How many values went through, and those that came back otherwise.
 
-    ``only_backend`` are the ids of values that BaseXCom cannot hand over and the backend can: no difference that a flip
-    would make to anything that works. ``unmeasured`` says why nothing went through. ``left_behind`` are objects that
+    ``only_backend`` are the ids of values that BaseXCom cannot hand over and the backend can, ``neither`` those that
+    neither can: no difference that a flip would make to anything that works. ``unmeasured`` says why nothing went through. ``left_behind`` are objects that
     could not be removed, or the reason why that is not known.
     """
 
@@ -388,6 +388,7 @@ class ControlFlowAnswer(Record):
     only_backend: tuple[str, ...] = ()
     unmeasured: str = ""
     left_behind: tuple[str, ...] = ()
+    neither: tuple[str, ...] = ()
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:

@@ -39,6 +39,8 @@ def _one(page: Page, report: ProbeReport, *, named: bool) -> None:
                 page.paragraph(redact(text))
         if answer.only_backend:
             page.paragraph(f"only the backend hands these over, BaseXCom cannot: {', '.join(answer.only_backend)}")
+        if answer.neither:
+            page.paragraph(f"neither BaseXCom nor the backend hands these over: {', '.join(answer.neither)}")
         if answer.left_out:
             page.paragraph(f"left out, for want of a library: {', '.join(answer.left_out)}")
         if answer.left_behind:

@@ -57,6 +57,11 @@ class Pair:
         return self.base.reached != CAME_BACK and self.backend.reached == CAME_BACK and not self.path_handed_over
 
     @property
+    def neither(self) -> bool:
+        """Whether BaseXCom cannot hand it over, and the backend cannot either."""
+        return self.base.reached != CAME_BACK and self.backend.reached != CAME_BACK
+
+    @property
     def differs(self) -> bool:
         """Whether the flip changes what a task gets, or makes something fail that does not, or later or not at all."""
         if self.base.reached == CAME_BACK:

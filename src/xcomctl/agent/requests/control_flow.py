@@ -36,7 +36,7 @@ def run(context: RequestContext) -> ControlFlowAnswer:
     owner = Owner(folder, "control_flow", "round_trip")
     setting = Setting(loading.line(), loading.providers().get("common.io", ""), base_path, offloaded)
     xcom_class.resolved_class()
-    differences, only_backend = [], []
+    differences, only_backend, neither = [], [], []
     unmeasured = ""
     left: tuple[str, ...] = ()
     try:
@@ -48,13 +48,14 @@ def run(context: RequestContext) -> ControlFlowAnswer:
                     found = difference(pair, setting, folder)
                     differences += [found] if found is not None else []
                     only_backend += [value.id] if pair.only_backend else []
+                    neither += [value.id] if pair.neither else []
     except xcom_class.ThresholdFixed as error:
         unmeasured = error.message
     finally:
         if any(offloaded or value.objects for value in values):
             left = _removed(base_path, folder)
     measured = 0 if unmeasured else len(values)
-    return ControlFlowAnswer(measured, tuple(differences), tuple(only_backend), unmeasured, left)
+    return ControlFlowAnswer(measured, tuple(differences), tuple(only_backend), unmeasured, left, tuple(neither))
 
 
 def difference(pair: Pair, setting: Setting, folder: str) -> Optional[Difference]:

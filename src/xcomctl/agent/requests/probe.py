@@ -50,6 +50,7 @@ class _Probe:
         self._context, self._query, self._subject = context, query, subject
         self._counts: dict[str, int] = {}
         self._only_backend: dict[str, None] = {}
+        self._neither: dict[str, None] = {}
         self._unmeasured: dict[str, None] = {}
         self._left: list[str] = []
         self._notes: list[str] = []
@@ -92,6 +93,7 @@ class _Probe:
             unmeasured=tuple(self._unmeasured),
             left_behind=tuple(self._left),
             notes=tuple(self._notes),
+            neither=tuple(self._neither),
         )
 
     def _store_is_asked(self, phase: Phase) -> bool:
@@ -129,6 +131,7 @@ class _Probe:
                 found = self._asked(way, with_store, ids[start : start + AT_ONCE])
                 self._counts[f"{corpus}/{way}"] = self._counts.get(f"{corpus}/{way}", 0) + found.values
                 self._only_backend.update(dict.fromkeys(found.only_backend))
+                self._neither.update(dict.fromkeys(found.neither))
                 self._left += found.left_behind
                 if found.unmeasured:
                     self._unmeasured[found.unmeasured] = None
