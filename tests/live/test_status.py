@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, together, unreachable, xcomctl
+from tests.support.commands import Done, api_options, together, unreachable, xcomctl
 from tests.support.preflight import offload
 from tests.support.walk import SIZES, THRESHOLD, Walk
 from xcomctl.model.phases import BASE_XCOM
@@ -24,14 +25,32 @@ OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
 SIGNALS = ["signal_xcom_errors", "signal_path_string", "signal_settings", "signal_control_flow"]
 
 
-def with_a_run_in_flight(walk: Walk) -> tuple[Done, Done]:
-    """As it stands, and as a context would see it that was reverted under the run."""
-    fine = xcomctl(walk, "status", "-o", "json")
-    environment = {**walk.sandbox.airflow.environment(), BACKEND.env: BASE_XCOM}
-    return fine, xcomctl(walk, "status", "-o", "json", variables=environment)
+def with_a_run_in_flight(walk: Walk) -> dict[str, Done]:
+    """As it stands, and as a context would see it whose settings were changed under the run."""
+    variables = {
+        "fine": None,
+        "reverted": {**walk.sandbox.airflow.environment(), BACKEND.env: BASE_XCOM},
+        "rolled back": {},
+        "moved": offload(walk, **{PATH.env: f"{walk.base_path}-v2"}),
+    }
+    return together(
+        {
+            name: (lambda values=values: xcomctl(walk, "status", "-o", "json", variables=values).orderly())
+            for name, values in variables.items()
+        }
+    )
 
 
-VISITS = {"in_flight": (with_a_run_in_flight,)}
+def after_the_break(walk: Walk) -> Done:
+    """Reverted, and a consumer has failed on what it got; its log is to be had through the API."""
+    options, login = api_options(walk)
+    return xcomctl(
+        walk, "status", *options, "--python", str(walk.python), "-o", "json",
+        variables={**walk.sandbox.airflow.environment(), **login},
+    ).orderly()  # fmt: skip
+
+
+VISITS = {"in_flight": (with_a_run_in_flight,), "break": (after_the_break,)}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +70,7 @@ def screens(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, D
             "full": status("full", "--full", "-o", "json"),
             "dotted": status("dotted", **{PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path}),
             "unreachable": status("unreachable", "-o", "json", **unreachable(walk)),
+            "no bucket": status("no bucket", "-o", "json", **{PATH.env: no_bucket(walk)}),
         }
     )
     assert not (folder / "unscanned.jsonl").exists()
@@ -58,13 +78,15 @@ def screens(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, D
     return {**found, **together({"text": status("full"), "strict": status("full", "--fail-on-warn")})}
 
 
-def status_of(done: Done) -> dict[str, str]:
-    return {each["id"]: each["status"] for each in done.record["checks"]}
+def no_bucket(walk: Walk) -> str:
+    """The base path with a typing error in its bucket."""
+    head, _, tail = walk.base_path.rpartition("/")
+    return f"{head}x/{tail}"
 
 
 def test_the_run_in_flight_is_at_risk_and_nothing_is_wrong(walk: Walk) -> None:
-    fine, _ = walk.seen(with_a_run_in_flight)
-    assert fine.orderly().code == 0, fine.out
+    fine = walk.seen(with_a_run_in_flight)["fine"]
+    assert fine.code == 0, fine.out
     (context,) = fine.record["contexts"]
     database = context["database"]
     # Runs of other tests' visits may be in flight as well.
@@ -75,15 +97,40 @@ def test_the_run_in_flight_is_at_risk_and_nothing_is_wrong(walk: Walk) -> None:
     assert context["resolution"]["phase"] == "offload"
     assert [each["id"] for each in fine.record["checks"] if each["category"] == "signals"] == SIGNALS
     for check_id in SIGNALS:
-        assert "xcomctl " in fine.check(check_id)["detail"] or "python scripts/" in fine.check(check_id)["detail"]
+        assert fine.check(check_id)["data"]["command"].startswith(("xcomctl ", "python scripts/"))
+    # What runs is asked too, where its environment can be read.
+    assert context["processes"] > 0 and not [each for each in context["running"] if each["phase"] is not None]
 
 
 def test_a_revert_under_a_run_in_flight_is_to_be_acted_on_now(walk: Walk) -> None:
-    _, reverted = walk.seen(with_a_run_in_flight)
-    assert reverted.orderly().code == 3
+    reverted = walk.seen(with_a_run_in_flight)["reverted"]
+    assert reverted.code == 3
     assert reverted.check("phase")["status"] == reverted.check("signal_path_string")["status"] == "fail"
     (step,) = reverted.record["next_steps"]
     assert f"set {BACKEND.env}=" in step and "deploy" in step
+
+
+@pytest.mark.parametrize("name", ["rolled back", "moved"])
+def test_references_under_a_path_that_nobody_resolves_any_more(walk: Walk, name: str) -> None:
+    """With the variables gone there is no base path to know them by; that the backend wrote them is told by their tails."""
+    done = walk.seen(with_a_run_in_flight)[name]
+    assert done.code == 3
+    assert done.check("phase")["status"] == done.check("signal_path_string")["status"] == "fail"
+    (context,) = done.record["contexts"]
+    held = {each["base_path"]: each["references"] for each in context["database"]["elsewhere"]}
+    assert held[walk.base_path] >= len(OFFLOADED)
+    (step,) = done.record["next_steps"]
+    assert f"{PATH.env}={walk.base_path} and" in step
+    # The processes still run with what they were started with.
+    assert done.check("running")["status"] == "warn" and "offload" in done.check("running")["detail"]
+
+
+def test_what_failed_after_a_push_is_told_by_its_error(walk: Walk) -> None:
+    done = walk.seen(after_the_break)
+    failed = done.check("failed_after_push")
+    assert failed["status"] == done.check("signal_xcom_errors")["status"] == "warn"
+    assert re.search(r"\d+ × ValueError: map indexes", failed["detail"]), failed["detail"]
+    assert IN_FLIGHT_RUN in {each["run_id"] for each in failed["data"]["failed"]}
 
 
 def test_a_full_scan_is_recorded_and_shown_with_its_age(screens: dict[str, Done]) -> None:
@@ -112,6 +159,13 @@ def test_a_store_that_does_not_answer(screens: dict[str, Done]) -> None:
     # No reason for inline: under dual-read small values go on, and reads fail loud.
     (step,) = done.record["next_steps"]
     assert 'XCOM_OBJECTSTORAGE_THRESHOLD="-1"' in step and "BaseXCom" not in step
+
+
+def test_a_bucket_that_is_not_there(screens: dict[str, Done]) -> None:
+    """The store answers, and the first large value would try to create it."""
+    done = screens["no bucket"]
+    assert done.code == 3
+    assert "there is no bucket" in done.check("store")["detail"]
 
 
 @pytest.mark.first_line_only

@@ -15,8 +15,10 @@ from xcomctl.assess.fleet import Context, Fleet
 from xcomctl.assess.recent import Recent
 from xcomctl.assess.resolution import Expected
 from xcomctl.assess.status_next import next_step
+from xcomctl.assess.status_signals import signals
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, TaskInstance
 from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.errors import UserError
 from xcomctl.journal.local import now
 from xcomctl.model import requests
 from xcomctl.model.preflight import ContextReport, PreflightAnswer
@@ -65,26 +67,37 @@ def report(
     expected: Expected,
     recent: Recent,
     *,
+    asked: Expected | None = None,
+    scan_problem: UserError | None = None,
     deployment: str | None = None,
     signatures: Mapping[str, int] | None = None,
     fail_on_warn: bool = False,
     options: str = "",
 ) -> StatusReport:
-    """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown."""
+    """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown.
+
+    ``expected`` is what is planned, ``asked`` the part of it that the command line insists on. ``scan_problem`` is why a
+    scan that was asked for failed.
+    """
     answers, database = seen.answers, seen.database
     drifted = drift([_as_report(name, answer) for name, answer in answers.items()])
     checks = [
-        *(rows.phase(name, answer, seen.problems.get(name), database, expected) for name, answer in answers.items()),
+        *(rows.phase(name, answer, seen.problems.get(name), database, options) for name, answer in answers.items()),
+        *(
+            row
+            for name, answer in answers.items()
+            if answer is not None and (row := rows.running(name, answer, database)) is not None
+        ),
         *([dataclasses.replace(drifted, id="drift", category=CONTEXTS)] if drifted is not None else []),
-        *(rows.store(name, answer) for name, answer in answers.items() if answer is not None),
-        rows.references(database),
-        rows.at_risk(database, recent),
-        rows.last_scan(recent, options),
+        *(rows.store(name, answer, options) for name, answer in answers.items() if answer is not None),
+        rows.references(database, options),
+        rows.at_risk(database, recent, options),
+        rows.last_scan(recent, database, options, scan_problem),
         rows.failed(database, signatures, options),
-        *rows.signals(answers, database, recent, expected, options),
+        *signals(answers, database, recent, expected, asked or Expected(), options),
         *rows.journal(recent),
     ]
-    step, because = next_step(checks, answers, expected, options)
+    step, because = next_step(checks, answers, database, expected, options)
     return StatusReport(
         at=now(),
         deployment=deployment,

@@ -17,7 +17,7 @@ from xcomctl.model.settings import SETTINGS, ResolvedSetting, Setting, same_valu
 _READS_FILE_WITHIN_S = 60.0
 
 #: Neither these nor what they start push or pull an XCom: one that hides its environment is no reason to warn.
-_RUN_NO_TASKS = ("api-server", "webserver")
+RUN_NO_TASKS = ("api-server", "webserver")
 
 _PROCESSES, _BENEATH = "running.processes", "running.beneath"
 
@@ -57,7 +57,7 @@ def _running(subject: Subject) -> Optional[Finding]:
     found = _found(subject)
     readable = [process for process in found if process.settings is not None]
     hidden = [process for process in found if process.settings is None]
-    unreadable = [process for process in hidden if process.component not in _RUN_NO_TASKS]
+    unreadable = [process for process in hidden if process.component not in RUN_NO_TASKS]
     if not readable and not unreadable:
         return None
     data = {

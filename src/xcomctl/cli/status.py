@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from xcomctl.assess.fleet import Fleet
     from xcomctl.deployment.deployments import Deployment
+    from xcomctl.errors import UserError
     from xcomctl.model.status import FailedTask, StatusReport
     from xcomctl.report.progress import Progress
 
@@ -102,24 +103,24 @@ def _look(
     from xcomctl.assess.resolution import Expected
 
     planned = chosen.settings if chosen is not None else None
-    expected = Expected(
-        path=args.expect_path or (planned.path if planned is not None else None),
-        threshold=args.expect_threshold
-        if args.expect_threshold is not None
-        else (planned.threshold if planned is not None else None),
-    )
+    asked = Expected(path=args.expect_path, threshold=args.expect_threshold)
+    expected = asked
+    if planned is not None:
+        expected = Expected(
+            path=asked.path or planned.path,
+            threshold=planned.threshold if asked.threshold is None else asked.threshold,
+        )
     name = chosen.name if chosen is not None else None
     journal = contexts.journal(args, chosen)
     more = contexts.base_path_params(args, chosen)
-    if full:
-        _scan(fleet, more, name, journal, progress)
+    problem = _scan(fleet, more, name, journal, progress) if full else None
     options = contexts.spelled(args)
     with progress.step("status", "Look") as step:
         seen = status.ask(fleet, more, step.waiting)
         signatures = _signatures(args, chosen, seen.failed, step.waiting)
         return status.report(
-            seen, expected, Recent.read(journal, name), deployment=name, signatures=signatures,
-            fail_on_warn=args.fail_on_warn, options=options,
+            seen, expected, Recent.read(journal, name), asked=asked, scan_problem=problem, deployment=name,
+            signatures=signatures, fail_on_warn=args.fail_on_warn, options=options,
         )  # fmt: skip
 
 
@@ -142,14 +143,22 @@ def _signatures(
         return {f"unknown: {error.message}": len(failed)}
 
 
-def _scan(fleet: Fleet, more: Mapping[str, str], name: str | None, journal: Any, progress: Progress) -> None:
+def _scan(
+    fleet: Fleet, more: Mapping[str, str], name: str | None, journal: Any, progress: Progress
+) -> UserError | None:
+    """Scan everything and record that; why there is no such scan, when there is none: the screen is wanted all the same."""
     from xcomctl.assess import refs
+    from xcomctl.errors import UserError
     from xcomctl.model.refs import DANGLING, RefsQuery
 
     # Nothing but what dangles has to travel; the totals are of everything.
     query = RefsQuery(only=(DANGLING,))
-    with progress.step("scan", "Scan all references and objects") as step:
-        refs.record(refs.scan(fleet, query, more, lambda item: None, step.waiting), name, journal)
+    try:
+        with progress.step("scan", "Scan all references and objects") as step:
+            refs.record(refs.scan(fleet, query, more, lambda item: None, step.waiting), name, journal)
+    except UserError as error:
+        return error
+    return None
 
 
 def _render(report: StatusReport, output: str, *, again: bool) -> None:

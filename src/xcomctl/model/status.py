@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from xcomctl.model.phases import Phase, path_problem
+from xcomctl.model.references import normalized_base
 from xcomctl.model.refs import AtRiskRun
 from xcomctl.model.requests import Record, Resolution
 from xcomctl.model.verdicts import Check, Verdict, verdict_of
@@ -18,6 +20,8 @@ CONTEXTS, REFERENCES, TASKS, SIGNALS, JOURNAL = "contexts", "references", "tasks
 #: Seconds that the store may take to answer, and that a screen looks back for failed tasks.
 STORE_TIMEOUT_S = 2.0
 LOOK_BACK_S = 3600.0
+#: Seconds that it may take to find the store's connection and to open its file system.
+OPEN_TIMEOUT_S = 30.0
 #: Runs and instances that are named.
 EXAMPLES = 5
 
@@ -33,7 +37,10 @@ class StatusQuery(Record):
 
 @dataclass(frozen=True)
 class StoreState(Record):
-    """Whether the store answers. ``reachable`` is ``None`` where there is nothing to ask (no base path)."""
+    """Whether the store answers, and the bucket is there. ``reachable`` is ``None`` where it was not asked.
+
+    ``message`` says what is wrong, in words that follow the context's name.
+    """
 
     reachable: Optional[bool]
     latency_ms: Optional[float] = None
@@ -53,11 +60,39 @@ class FailedTask(Record):
 
 
 @dataclass(frozen=True)
+class RunningProcess(Record):
+    """An Airflow process that started with other settings than a fresh one resolves (F41), or that hides its own.
+
+    ``phase`` is what its settings amount to, ``None`` when they cannot be read. ``differs`` says in what.
+    """
+
+    component: str
+    pid: int
+    phase: Optional[str]
+    path: Optional[str] = None
+    differs: str = ""
+
+
+@dataclass(frozen=True)
+class Elsewhere(Record):
+    """References in unfinished runs that the backend wrote under another base path (F3), and a run that holds some.
+
+    ``base_path`` is empty for all that is beyond the first few base paths.
+    """
+
+    base_path: str
+    references: int
+    dag_id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
 class DatabaseState(Record):
     """What the metadata database says now. ``error`` is why it says nothing; ``missing`` that another context may.
 
-    ``references`` and ``aliases`` are those of unfinished runs, ``at_risk`` some of these runs. ``failed`` are some of
-    the ``failed_count`` instances that failed after a push, ``failed_unknown`` those whose DAG is not serialised.
+    ``references`` and ``aliases`` are those of unfinished runs under ``base_path`` (``None``: none resolves and none is
+    named), ``at_risk`` some of these runs, ``elsewhere`` what these runs hold under other base paths. ``failed`` are
+    some of the ``failed_count`` instances that failed after a push, ``failed_unknown`` those whose DAG is not serialised.
     """
 
     unfinished_runs: int = 0
@@ -69,7 +104,8 @@ class DatabaseState(Record):
     failed: tuple[FailedTask, ...] = ()
     failed_unknown: int = 0
     failed_more: bool = False
-    no_base_path: bool = False
+    base_path: Optional[str] = None
+    elsewhere: tuple[Elsewhere, ...] = ()
     error: str = ""
     missing: bool = False
     warnings: tuple[str, ...] = ()
@@ -78,6 +114,8 @@ class DatabaseState(Record):
     def _read_field(cls, name: str, value: Any) -> Any:
         if name == "at_risk":
             return tuple(AtRiskRun.from_json(each) for each in value)
+        if name == "elsewhere":
+            return tuple(Elsewhere.from_json(each) for each in value)
         if name == "failed":
             return tuple(FailedTask.from_json(each) for each in value)
         return super()._read_field(name, value)
@@ -85,7 +123,11 @@ class DatabaseState(Record):
 
 @dataclass(frozen=True)
 class StatusAnswer(Record):
-    """What one context is and sees. ``database`` is ``None`` when it was not asked."""
+    """What one context is and sees. ``database`` is ``None`` when it was not asked.
+
+    ``processes`` counts the Airflow processes there whose settings can be read, ``running`` are those that differ or
+    hide theirs.
+    """
 
     airflow: str
     line: str
@@ -95,9 +137,13 @@ class StatusAnswer(Record):
     resolution: Resolution
     store: StoreState
     database: Optional[DatabaseState] = None
+    processes: int = 0
+    running: tuple[RunningProcess, ...] = ()
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
+        if name == "running":
+            return tuple(RunningProcess.from_json(each) for each in value)
         if name == "resolution":
             return Resolution.from_json(value)
         if name == "store":
@@ -105,6 +151,46 @@ class StatusAnswer(Record):
         if name == "database":
             return None if value is None else DatabaseState.from_json(value)
         return super()._read_field(name, value)
+
+
+def path_strings(phase: Optional[str], path: Optional[str], database: Optional[DatabaseState]) -> int:
+    """How many references of unfinished runs a reader gets as path strings under a phase and its path.
+
+    None where that cannot be told: an unknown class, settings that cannot be read, no database.
+    """
+    if database is None or phase is None or phase == Phase.UNKNOWN.value:
+        return 0
+    held = [(each.base_path, each.references) for each in database.elsewhere]
+    if database.base_path is not None:
+        held.append((database.base_path, database.references))
+    return sum(references for base_path, references in held if not _reads(phase, path, base_path))
+
+
+def _reads(phase: str, path: Optional[str], base_path: str) -> bool:
+    """Whether references under a base path resolve: the phase reads any, and its path is that one or lies above it.
+
+    ``misconfigured`` with a path that is one has a threshold that is none: pushes fail, and reads do not.
+    """
+    if phase == Phase.INLINE.value or path is None or path_problem(path) is not None:
+        return False
+    return f"{normalized_base(base_path).rstrip('/')}/".startswith(f"{normalized_base(path).rstrip('/')}/")
+
+
+def one_path(database: DatabaseState) -> Optional[str]:
+    """The path under which every reference in unfinished runs resolves, if there is one: theirs, or one above them all."""
+    held = [each.base_path for each in database.elsewhere if each.references]
+    if database.base_path is not None and database.references:
+        held.append(normalized_base(database.base_path))
+    if not held or not all(held):
+        return None
+    names = [base_path.split("/") for base_path in held]
+    common = []
+    for level in zip(*names):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    # Scheme, the empty name behind it, and the bucket have to be the same; a bare bucket is one above them too.
+    return None if len(common) < 3 else normalized_base("/".join(common))
 
 
 @dataclass(frozen=True)

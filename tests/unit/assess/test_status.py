@@ -13,12 +13,21 @@ from xcomctl.assess.recent import Recent
 from xcomctl.assess.resolution import Expected
 from xcomctl.assess.status import Seen, report, signature
 from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.errors import UserError
 from xcomctl.journal.local import LocalJournal, now, this_actor
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND
 from xcomctl.model.refs import AtRiskRun
 from xcomctl.model.requests import Resolution, ResolvedSetting
-from xcomctl.model.status import DatabaseState, FailedTask, StatusAnswer, StatusReport, StoreState
+from xcomctl.model.status import (
+    DatabaseState,
+    Elsewhere,
+    FailedTask,
+    RunningProcess,
+    StatusAnswer,
+    StatusReport,
+    StoreState,
+)
 from xcomctl.model.verdicts import Status, Verdict
 from xcomctl.report.status_text import render_status
 
@@ -30,8 +39,11 @@ OFFLOAD = Resolution(
 )  # fmt: skip
 INLINE = replace(OFFLOAD, backend=ResolvedSetting(BASE_XCOM, "airflow.cfg"), class_path=BASE_XCOM, phase="inline")
 ANSWERS = StoreState(True, 4.5)
+DUAL_READ = replace(OFFLOAD, threshold=ResolvedSetting(-1, "airflow.cfg"), phase="dual-read")
+STALE = RunningProcess("scheduler", 7, "inline", None, "backend nothing")
+MOVED = DatabaseState(unfinished_runs=1, elsewhere=(Elsewhere(PATH, 2, "dag", "manual__1"),))
 RUN = AtRiskRun("dag", "manual__1", "running", None, 2, 0, {"scheduled": 1})
-DATABASE = DatabaseState(unfinished_runs=3, references=2, at_risk_runs=1, at_risk=(RUN,))
+DATABASE = DatabaseState(unfinished_runs=3, base_path=PATH, references=2, at_risk_runs=1, at_risk=(RUN,))
 
 
 def answer(resolution: Resolution = OFFLOAD, store: StoreState = ANSWERS, **fields) -> StatusAnswer:
@@ -67,11 +79,32 @@ def test_nothing_is_wrong():
         (screen(answer(INLINE)), "phase", Status.FAIL, "set AIRFLOW__CORE__XCOM_BACKEND="),
         (screen(answer(INLINE), database=replace(DATABASE, references=0)), "phase", Status.OK, "xcomctl status --full"),
         (screen(answer(replace(OFFLOAD, phase="misconfigured"))), "phase", Status.FAIL, "set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH="),
-        (screen(answer(replace(OFFLOAD, class_path=None, class_error="no"))), "phase", Status.FAIL, "set "),
+        (screen(answer(replace(OFFLOAD, class_path=None, class_error="no"))), "phase", Status.FAIL, "preflight --only provider"),
+        (
+            screen(answer(replace(OFFLOAD, backend=ResolvedSetting("no.Such", "x"), class_path=None, phase="unknown"))),
+            "phase", Status.FAIL, "set AIRFLOW__CORE__XCOM_BACKEND=",
+        ),
+        # Every variable is gone, and with them the path: the references are still there, and nobody reads them (F1).
+        (
+            screen(answer(replace(INLINE, path=ResolvedSetting("", "x"))), database=MOVED), "phase", Status.FAIL,
+            f"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH={PATH} and",
+        ),
+        # The base path was moved (F3): the old one reads them again.
+        (
+            screen(answer(replace(OFFLOAD, path=ResolvedSetting("s3://b/new", "x")))), "phase", Status.FAIL,
+            f"set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH={PATH} and",
+        ),
+        (screen(database=replace(DATABASE, elsewhere=(Elsewhere("s3://other@b/x", 1, "d", "r"),))), "phase", Status.FAIL, "xcomctl refs --foreign"),
+        (screen(answer(processes=1)), "running", Status.OK, "xcomctl status --full"),
+        (screen(answer(running=(STALE,))), "signal_path_string", Status.FAIL, "restart scheduler (pid 7) in context-1"),
+        (screen(answer(running=(STALE,))), "running", Status.FAIL, "restart scheduler (pid 7) in context-1"),
+        (screen(answer(running=(STALE,)), database=DatabaseState(base_path=PATH)), "running", Status.WARN, "restart scheduler (pid 7) in context-1"),
+        (screen(answer(running=(replace(STALE, phase=None),))), "running", Status.WARN, "xcomctl status --full"),
         (screen(answer(), None), "phase", Status.OK, "look there"),
         (screen(answer(store=StoreState(False, message="refused"))), "store", Status.FAIL, 'THRESHOLD="-1"'),
         (screen(answer(), answer(INLINE), database=replace(DATABASE, references=0)), "drift", Status.FAIL, "give every component"),
         (screen(database=None), "references_unfinished", Status.SKIP, ""),
+        (screen(database=DatabaseState(unfinished_runs=3)), "references_unfinished", Status.OK, "xcomctl status --full"),
         (screen(database=DatabaseState(error="no answer")), "at_risk", Status.SKIP, "airflow db check"),
         (screen(database=replace(DATABASE, aliases=1)), "signal_path_string", Status.WARN, "xcomctl verify -d dag -r manual__1"),
         (
@@ -79,6 +112,12 @@ def test_nothing_is_wrong():
             "failed_after_push", Status.WARN, "xcomctl status --full",
         ),
         (screen(expected=Expected(path="s3://other/x")), "signal_settings", Status.FAIL, "--expect-path s3://other/x"),
+        (screen(expected=Expected(path=PATH + "/", threshold=1_600_000)), "signal_settings", Status.OK, "xcomctl status --full"),
+        # What is planned for offload is no fault before the flip and after the soft way out; what is asked for is.
+        (screen(answer(DUAL_READ), expected=Expected(threshold=1_600_000)), "signal_settings", Status.OK, "xcomctl status --full"),
+        (screen(answer(INLINE), database=DatabaseState(), expected=Expected(path="s3://other/x")), "signal_settings", Status.OK, "xcomctl status --full"),
+        (screen(answer(DUAL_READ), expected=Expected(threshold=5), asked=Expected(threshold=5)), "signal_settings", Status.FAIL, "--expect-threshold 5"),
+        (screen(scan_problem=UserError("no base path", "name it: --base-path URL")), "last_scan", Status.SKIP, "name it"),
     ],
 )  # fmt: skip
 def test_the_row_turns_and_the_next_step_is_about_the_worst(found, id, status, step):
@@ -104,6 +143,22 @@ def test_what_the_journal_says(tmp_path: Path):
     # Another deployment's entries say nothing here, but for rehearsals.
     other = Recent.read(journal.path, "staging")
     assert set(other.latest) == {"rehearse"}
+
+
+def test_a_scan_of_another_base_path_says_nothing_here(tmp_path: Path):
+    journal = LocalJournal(tmp_path / "journal.jsonl")
+    journal.append(entry("scan", totals={"base_path": "s3://b/old", "references": 9, "dangling": 0}))
+    found = screen(recent=Recent.read(journal.path, None))
+    assert row(found, "last_scan") is Status.WARN
+    journal.append(entry("scan", totals={"base_path": f"{PATH}/", "references": 9, "dangling": 0}))
+    assert row(screen(recent=Recent.read(journal.path, None)), "last_scan") is Status.OK
+
+
+def test_every_signal_has_its_command_however_it_stands():
+    for found in (screen(), screen(None, database=None), screen(answer(INLINE))):
+        for check in found.checks:
+            if check.category == "signals":
+                assert str(check.data["command"]).startswith(("xcomctl ", "python scripts/")), check
 
 
 def test_a_journal_that_cannot_be_read_is_a_warning(tmp_path: Path):

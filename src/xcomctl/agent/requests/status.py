@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import platform
 import threading
-import time
 from typing import Optional
 
 from xcomctl.agent.context import RequestContext, RequestError
@@ -15,13 +14,13 @@ from xcomctl.airflow_compat import loading
 from xcomctl.airflow_compat.errors import AirflowUnusable
 from xcomctl.checks.interface import TimedOut
 from xcomctl.checks.runner import within
+from xcomctl.checks.running_phases import unlike
 from xcomctl.metadata.instances import failed_after_push
-from xcomctl.metadata.risk import unfinished_runs
 from xcomctl.model.redaction import redact
-from xcomctl.model.refs import AtRiskRun
 from xcomctl.model.requests import NO_DATABASE
 from xcomctl.model.status import (
     EXAMPLES,
+    OPEN_TIMEOUT_S,
     STORE_TIMEOUT_S,
     DatabaseState,
     FailedTask,
@@ -29,11 +28,10 @@ from xcomctl.model.status import (
     StatusQuery,
     StoreState,
 )
-from xcomctl.references import at_risk
-from xcomctl.store.lookup import Lookup
-
-#: A name that nothing has: that there is no such object is an answer too.
-_NOTHING = "xcomctl-status/none"
+from xcomctl.references.unfinished import held
+from xcomctl.store import bucket
+from xcomctl.store.bucket import Presence
+from xcomctl.store.opened import Store
 
 
 def run(context: RequestContext) -> StatusAnswer:
@@ -41,6 +39,7 @@ def run(context: RequestContext) -> StatusAnswer:
     query = StatusQuery.from_json(context.params)
     context.progress("importing Airflow")
     resolution = resolve.run(context)
+    processes, running = unlike(resolution)
     try:
         base_path: Optional[str] = base_path_of(context)
     except RequestError:
@@ -58,11 +57,13 @@ def run(context: RequestContext) -> StatusAnswer:
         resolution=resolution,
         store=asked.state(),
         database=database,
+        processes=processes,
+        running=running,
     )
 
 
 class _Asked(threading.Thread):
-    """Asks the store, in a thread of its own."""
+    """Asks the store for the bucket, in a thread of its own; creates nothing."""
 
     def __init__(self, base_path: Optional[str]) -> None:
         super().__init__(name="xcomctl-store", daemon=True)
@@ -71,19 +72,13 @@ class _Asked(threading.Thread):
 
     def run(self) -> None:
         """Open the file system, then ask; only the asking is timed."""
-        if self._base_path is None:
-            return
-        try:
-            lookup = Lookup(self._base_path)
-            started = time.monotonic()
-            within(STORE_TIMEOUT_S, lambda: lookup.info(_NOTHING))
-            self._state = StoreState(True, round((time.monotonic() - started) * 1000, 1))
-        except TimedOut:
-            self._state = StoreState(False, message=f"no answer within {STORE_TIMEOUT_S:g} s")
-        except AirflowUnusable as error:
-            self._state = StoreState(False, message=redact(error.message))
-        except Exception as error:
-            self._state = StoreState(False, message=redact(f"{type(error).__name__}: {error}"))
+        if self._base_path is not None:
+            try:
+                self._state = _ask(self._base_path)
+            except AirflowUnusable as error:
+                self._state = StoreState(False, message=redact(error.message))
+            except Exception as error:
+                self._state = StoreState(False, message=redact(f"cannot be asked: {type(error).__name__}: {error}"))
 
     def state(self) -> StoreState:
         """What came of it."""
@@ -91,29 +86,48 @@ class _Asked(threading.Thread):
         return self._state
 
 
+def _ask(base_path: str) -> StoreState:
+    try:
+        store = within(OPEN_TIMEOUT_S, lambda: _opened(base_path))
+    except TimedOut:
+        return StoreState(None, message=f"not asked: its client is not ready within {OPEN_TIMEOUT_S:g} s")
+    try:
+        place = within(STORE_TIMEOUT_S, lambda: bucket.place(store))
+    except TimedOut:
+        return StoreState(False, message=f"does not answer within {STORE_TIMEOUT_S:g} s")
+    if place.presence is Presence.THERE:
+        return StoreState(True, place.tried.latency_ms)
+    said = {
+        Presence.MISSING: f"answers, but there is no bucket {place.name!r}",
+        Presence.REFUSED: "refuses",
+        Presence.FAILED: "does not answer",
+    }[place.presence]
+    return StoreState(False, place.tried.latency_ms, redact(f"{said}: {place.tried.message}"))
+
+
+def _opened(base_path: str) -> Store:
+    """The store with its client: making one takes longer than most stores take to answer."""
+    store = Store(base_path)
+    if store.is_s3:
+        store.fs.connect()
+    return store
+
+
 def _database(context: RequestContext, query: StatusQuery, base_path: Optional[str]) -> DatabaseState:
     try:
         with open_metadata() as metadata:
             connection, tables = metadata.connection, metadata.tables
             context.progress("runs that are not over")
-            unfinished = len(unfinished_runs(connection, tables))
-            references = aliases = runs = 0
-            examples: list[AtRiskRun] = []
-            for found in at_risk.unfinished(connection, tables, base_path) if base_path is not None else ():
-                runs += 1
-                references += found.references
-                aliases += found.aliases
-                if len(examples) < EXAMPLES:
-                    examples.append(found)
+            found = held(connection, tables, base_path, EXAMPLES)
             context.progress("failed tasks")
             since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=query.look_back_s)
             failed = failed_after_push(connection, tables, since)
             return DatabaseState(
-                unfinished_runs=unfinished,
-                references=references,
-                aliases=aliases,
-                at_risk_runs=runs,
-                at_risk=tuple(examples),
+                unfinished_runs=found.runs,
+                references=found.references,
+                aliases=found.aliases,
+                at_risk_runs=found.at_risk_runs,
+                at_risk=found.at_risk,
                 failed_count=len(failed.with_push),
                 failed=tuple(
                     FailedTask(each.dag_id, each.run_id, each.task_id, each.map_index, each.state, each.try_number)
@@ -121,7 +135,8 @@ def _database(context: RequestContext, query: StatusQuery, base_path: Optional[s
                 ),
                 failed_unknown=failed.unknown,
                 failed_more=failed.more,
-                no_base_path=base_path is None,
+                base_path=base_path,
+                elsewhere=found.elsewhere,
                 warnings=metadata.warnings,
             )
     except (RequestError, AirflowUnusable) as error:
