@@ -195,11 +195,16 @@ def test_archives_are_looked_into_pickles_without_unpickling(walk: Walk, agent: 
 def test_the_run_in_flight_comes_first_among_those_at_risk(walk: Walk) -> None:
     done: Done = walk.seen(in_flight)
     assert done.code == 0, done.err
-    first, *rest = done.record["runs"]
-    assert (first["run_id"], first["state"], first["references"]) == (IN_FLIGHT_RUN, "running", len(OFFLOADED))
-    assert first["waiting"].get("scheduled") == 1, HOLD
-    assert [(each["run_id"], each["latest"]) for each in rest] == [(OFFLOAD_RUN, True)]
-    assert done.record["totals"]["unfinished_runs"] == 1
+    runs = done.record["runs"]
+    # Other visits may have runs in flight too: whatever is unfinished comes before all that is finished.
+    unfinished = [each["state"] in ("queued", "running") for each in runs]
+    assert unfinished == sorted(unfinished, reverse=True)
+    assert done.record["totals"]["unfinished_runs"] == sum(unfinished) >= 1
+    (ours,) = [each for each in runs if each["run_id"] == IN_FLIGHT_RUN]
+    assert (ours["state"], ours["references"]) == ("running", len(OFFLOADED))
+    assert ours["waiting"].get("scheduled") == 1, HOLD
+    (finished,) = [each for each in runs if each["run_id"] == OFFLOAD_RUN]
+    assert finished["latest"] and finished["state"] not in ("queued", "running")
 
 
 def test_memory_does_not_grow_with_the_rows(walk: Walk, measure: Callable[[str, Any], None]) -> None:

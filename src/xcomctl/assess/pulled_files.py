@@ -38,7 +38,7 @@ def safe_name(name: str) -> str:
 def place_of(item: PulledItem, folder: Path) -> Path:
     """Where a value is written: ``TASK/INDEX/KEY.json``, ``_`` for a task that is not mapped; text where JSON is too little."""
     index = "_" if item.map_index < 0 else str(item.map_index)
-    suffix = ".json" if item.has_json else ".repr.txt"
+    suffix = ".json" if item.is_json else ".repr.txt"
     return folder / safe_name(item.task_id) / index / f"{safe_name(item.key)}{suffix}"
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 NAME = "pull"
 #: Bytes of JSON beyond which a value is left out of JSON output unless it is asked for.
 _VALUES_BELOW = 64 * 1024
+#: Characters of one that is left out.
+_EXCERPT = 400
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,8 +27,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Reads the XComs of a run through the backend, in the order in which they were pushed: inline values, "
         "and references with where their objects lie, their size and a digest. A reference that does not resolve is an "
         "error that names the object. Reads only.",
-        epilog="Exit codes: 0 ok; 2 usage; 3 a task would not get its value; 5 the store or the database could not be "
-        "asked, or a pickle was not opened; 6 the folder is none.",
+        epilog="Exit codes: 0 ok; 2 usage; 3 a task would not get its value; 4 an alias or another warning, with "
+        "--fail-on-warn; 5 the store or the database could not be asked, or a value not shown (a pickle is not opened); "
+        "6 the folder is none.",
     )
     which = parser.add_argument_group("which XComs")
     which.add_argument("-d", "--dag-id", metavar="DAG", required=True, help="the DAG")
@@ -42,6 +45,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     output.add_argument("--to", metavar="DIR", type=Path, help="write each value to a file: DIR/TASK/INDEX/KEY.json")
     output.add_argument("--force", action="store_true", help="with --to: replace files that are there")
     output.add_argument("--dry-run", action="store_true", help="with --to: name the files, and write nothing")
+    output.add_argument("--fail-on-warn", action="store_true", help="exit with 4 when there are warnings")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
@@ -52,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.assess import pull
     from xcomctl.assess.pulled_files import Files, place_of
     from xcomctl.model.pull import SCHEMA, PullQuery
+    from xcomctl.model.verdicts import Verdict
     from xcomctl.report import pull_text
     from xcomctl.report.progress import progress_for
     from xcomctl.report.streamed import JsonLines, JsonObject
@@ -77,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if lines is not None:
             lines.add(_record(item, args.full, path))
         elif args.to is not None and not item.problem:
-            print(f"{item.name}  {_done(path, args.dry_run)}")
+            pull_text.render_file(item, _done(path, args.dry_run), sys.stdout)
         else:
             if sys.stdout.isatty():
                 progress.close()
@@ -89,10 +94,13 @@ def run(args: argparse.Namespace) -> int:
     finally:
         progress.close()
     counts = {"inline": tally.inline, "objects": tally.objects, "aliases": tally.aliases}
+    verdict = pull.verdict(tally, answer)
+    if verdict is Verdict.WARNINGS and not args.fail_on_warn:
+        verdict = Verdict.OK
+    steps = list(pull.next_steps(tally, answer, query, contexts.spelled(args)))
     if lines is None:
-        pull_text.render_end(answer, counts, tally.problems, tally.object_bytes, sys.stdout)
-        if files is not None and files.kept:
-            print(f"{len(files.kept)} files were there and were kept: --force replaces them")
+        kept = len(files.kept) if files is not None else 0
+        pull_text.render_end(answer, counts, tally.problems, tally.object_bytes, kept, steps, sys.stdout)
     else:
         end = {
             "run": {"dag_id": args.dag_id, "run_id": args.run_id, "state": answer.run_state},
@@ -104,22 +112,32 @@ def run(args: argparse.Namespace) -> int:
             **counts,
             "object_bytes": tally.object_bytes,
             "problems": dict(tally.problems),
-            "verdict": tally.verdict.value,
-            "exit_code": tally.verdict.exit_code,
+            "verdict": verdict.value,
+            "exit_code": verdict.exit_code,
+            "next_steps": steps,
         }
         lines.end({"schema": SCHEMA, **end} if args.output == "jsonl" else end)
-    return tally.verdict.exit_code
+    return verdict.exit_code
 
 
 def _record(item: PulledItem, full: bool, path: Path | None) -> dict[str, Any]:
-    """An item for programs: ``value`` where JSON says all of it, ``text`` where it does not or was left out."""
+    """An item for programs: ``value`` where JSON says all of it, ``text`` where it does not or was left out.
+
+    ``redacted``: the value holds what looks like a secret, which the output does not show.
+    """
+    from xcomctl.model.redaction import redact_mapping
+
     record = item.to_json()
     has_json = record.pop("has_json")
     value = record.pop("json")
-    if has_json:
-        record["value"] = value
+    large = not full and (item.value_bytes or 0) > _VALUES_BELOW  # it came for a file
+    if has_json and not large:
+        record["value"] = redact_mapping({"value": value})["value"]
+        record["redacted"] = record["value"] != value
         if full or item.whole_text:
             del record["text"], record["whole_text"]
+    elif large:
+        record.update(text=item.text[:_EXCERPT], whole_text=False, elided=True)
     if path is not None:
         record["file"] = str(path)
     return record

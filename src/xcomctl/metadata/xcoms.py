@@ -183,19 +183,28 @@ class Narrow:
 
 
 def rows_of_run(
-    connection: Any, tables: Tables, dag_id: str, run_id: str, narrow: Narrow = Narrow(), *, in_order: bool = False
+    connection: Any,
+    tables: Tables,
+    dag_id: str,
+    run_id: str,
+    narrow: Narrow = Narrow(),
+    *,
+    in_order: bool = False,
+    limit: Optional[int] = None,
 ) -> Iterator[ValueRow]:
-    """XComs of a run, by task or, ``in_order``, as they were pushed. A handful of values is in memory at a time.
+    """XComs of a run, by task or, ``in_order``, as they were pushed; the first ``limit``, or all of them.
+
+    A handful of values is in memory at a time.
 
     ``stored_bytes``: on 2.x the bytes in the column. On 3.x the length of the value's JSON as ``json.dumps`` writes it,
     which is what 2.x would store and what the backend compares with its threshold; the database's own text differs from
     that both ways (F: "Sizes"), and tuples count with their wrapper.
     """
-    for row in stream(connection, _of_run(tables, dag_id, run_id, narrow, in_order), LARGE_ROWS):
+    for row in stream(connection, _of_run(tables, dag_id, run_id, narrow, in_order).limit(limit), LARGE_ROWS):
         stored = bytes(row.value) if isinstance(row.value, memoryview) else row.value
         is_pickle = isinstance(stored, bytes) and stored[:1] == b"\x80"
         value, decodable = (None, False) if is_pickle else _parsed(stored)
-        size = len(stored or b"") if tables.line is Line.AF2 or not decodable else len(json.dumps(value))
+        size = len(stored or b"") if tables.line is Line.AF2 or not decodable else _json_length(value, stored)
         yield ValueRow(
             task_id=row.task_id,
             map_index=row.map_index,
@@ -243,13 +252,20 @@ def _narrow(statement: Any, tables: Tables, dag_id: str, run_id: str, narrow: Na
 
 
 def _parsed(stored: Any) -> tuple[Any, bool]:
-    """The JSON in a column, and whether it could be read."""
+    """The JSON in a column, and whether it could be read: as Airflow reads it, which takes bytes for UTF-8."""
     if stored is None:
         return None, True
     try:
-        return json.loads(stored), True
+        return json.loads(stored.decode() if isinstance(stored, bytes) else stored), True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _json_length(value: Any, stored: Any) -> int:
+    try:
+        return len(json.dumps(value))
+    except (ValueError, RecursionError):  # as deep as can be read, and a call more than can be written
+        return len(stored)
 
 
 def latest_run_ids(connection: Any, tables: Tables, dag_id: str, limit: int = 200) -> list[str]:
@@ -291,6 +307,6 @@ def decoded(value: Any, line: Line) -> Any:
     if line is Line.AF3 or value is None:
         return value
     try:
-        return json.loads(bytes(value))
-    except (ValueError, UnicodeDecodeError, RecursionError):
+        return json.loads(bytes(value).decode())
+    except (ValueError, RecursionError):
         return None

@@ -44,7 +44,7 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     """One frame. Raises :class:`FrameError` for a payload that is not JSON or too large."""
     try:
         text = json.dumps(payload, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise FrameError(f"not a JSON payload: {error}") from error
     return encode_text(text)
 
@@ -96,8 +96,8 @@ class FrameDecoder:
                 raise FrameError("a frame was damaged on its way: something else writes to the same stream")
             try:
                 payload = json.loads(body)
-            except ValueError as error:
-                raise FrameError(f"a frame does not hold JSON: {error}") from error
+            except (ValueError, RecursionError) as error:
+                raise FrameError(f"a frame does not hold JSON that can be read here: {error}") from error
             if not isinstance(payload, dict) or not isinstance(payload.get("kind"), str):
                 raise FrameError("a frame holds no message")
             payloads.append(payload)

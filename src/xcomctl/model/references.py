@@ -93,6 +93,7 @@ _UUID_NAME = re.compile(rf"({_UUID})(?:\.([A-Za-z0-9]+))?")
 _INSTANCE_NAME = re.compile(rf"(ti|write)-({_UUID})")
 _KEY_NAME = re.compile(r"(.+?)\.json(?:\.([A-Za-z0-9]+))?", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SLASHES = re.compile("/+")
 
 #: ``_MAX_PATH_LENGTH`` of the backend and ``_MIN_READABLE_BYTES`` of the Task SDK, in bytes.
 _MAX_PATH_BYTES = 1024
@@ -214,6 +215,22 @@ def escapes(reference: Reference) -> bool:
     """
     names = reference.relative.split("/")
     return "\x00" in reference.relative or any(name in ("", ".", "..") for name in names)
+
+
+def might_escape(value: str, base_path: str) -> bool:
+    """Whether a string that is no reference may be one to the backend all the same, and lead out of the base path.
+
+    To ``is_relative_to`` of either line ``local:///base/…`` is under ``file:///base``, and on 3.3 any connection id and
+    ``s3a://`` are; tabs and line breaks are dropped, slashes collapsed. The backend then opens the base path joined with
+    the whole string, which no object has, unless the string has ``..`` in it. ``base_path`` may be one that is none to
+    us: with ``file:/base`` the backend opens ``file:///base/../x``.
+    """
+    if scheme_of(value) is None:
+        return False
+    text = _SLASHES.sub("/", value.translate({9: None, 10: None, 13: None}))
+    place = _SLASHES.sub("/", re.sub("^[^/]*:/*", "", base_path.strip()).rpartition("@")[2]).strip("/")
+    dots = any(name in (".", "..") for name in text.split("/"))
+    return bool(place) and place in text and (dots or "\x00" in text)
 
 
 def _own_places(owner: Owner) -> Iterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TextIO
 
+from xcomctl.model.redaction import redact
 from xcomctl.model.refs import DANGLING, OUTSIDE, UNREFERENCED, AtRiskAnswer, AtRiskRun, RefItem, RefTotals
 from xcomctl.model.requests import ALIAS, FOREIGN
 from xcomctl.report import units
 from xcomctl.report.rows import Rows
+from xcomctl.report.text import printable
 
 _WORDS = {ALIAS: "ALIAS", FOREIGN: "FOREIGN", OUTSIDE: "OUTSIDE", UNREFERENCED: "UNREFERENCED"}
 #: DAGs that are named with their counts.
@@ -80,7 +82,7 @@ def render_totals(totals: RefTotals, stream: TextIO) -> None:
         lines.append(f"the store could not be asked about {totals.unasked:,} of them: {totals.store_error}")
     lines += totals.warnings
     lines.append(f"requests to the store: {totals.list_requests:,} LIST, {totals.head_requests:,} HEAD")
-    stream.write("\n".join(lines) + "\n")
+    stream.write("\n".join(redact(printable(line)) for line in lines) + "\n")
 
 
 def risk_rows(stream: TextIO) -> Rows:
@@ -119,7 +121,7 @@ def render_at_risk(answer: AtRiskAnswer, stream: TextIO) -> None:
             f"{units.count(answer.finished_runs, 'finished run')} that could still be read, "
             f"{units.count(answer.finished_references, 'reference')}"
         )
-    stream.write("\n".join([*lines, *answer.warnings]) + "\n")
+    stream.write("\n".join(redact(printable(line)) for line in [*lines, *answer.warnings]) + "\n")
 
 
 def age(moment: str | None) -> str:

@@ -26,20 +26,23 @@ class JsonLines:
 
 
 class JsonObject:
-    """One object: ``schema``, an array under ``name``, then everything else."""
+    """One object: ``schema``, an array under ``name``, then everything else.
+
+    Nothing is written before the first element or the end: a command that cannot begin leaves no half of an object.
+    """
 
     def __init__(self, stream: TextIO, schema: str, name: str) -> None:
         self._stream = stream
+        self._head = f'{{"schema": {json.dumps(schema)}, "{name}": ['
         self._first = True
-        self._stream.write(f'{{"schema": {json.dumps(schema)}, "{name}": [')
 
     def add(self, record: Mapping[str, Any]) -> None:
         """One element, without its secrets."""
-        self._stream.write(("\n  " if self._first else ",\n  ") + json.dumps(redact_mapping(record)))
+        self._stream.write((f"{self._head}\n  " if self._first else ",\n  ") + json.dumps(redact_mapping(record)))
         self._first = False
 
     def end(self, record: Mapping[str, Any]) -> None:
         """What follows the array."""
         rest = json.dumps(redact_mapping(record), indent=2)
-        self._stream.write(("" if self._first else "\n") + "],\n" + rest[1:].lstrip("\n") + "\n")
+        self._stream.write((self._head if self._first else "\n") + "],\n" + rest[1:].lstrip("\n") + "\n")
         self._stream.flush()

@@ -95,7 +95,7 @@ def _protocols(fs: Any) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
-def is_refusal(error: BaseException) -> bool:
+def is_refusal(error: Optional[BaseException]) -> bool:
     """Whether an error says that the identity may not do it: each file system has a type of its own for that."""
     status = getattr(error, "status_code", getattr(error, "code", None))
     return isinstance(error, PermissionError) or str(status) in ("401", "403")

@@ -41,18 +41,18 @@ def test_two_names_are_two_files(one, other):
 
 @pytest.mark.parametrize("name", ["..", ".", "../../etc/passwd", "a/b", "\x00", "", "~", "x" * 5000, "é" * 300])
 def test_what_leads_elsewhere_stays_here(name, tmp_path):
-    path = place_of(item(task_id=name, key=name, has_json=True, json=1), tmp_path)
+    path = place_of(item(task_id=name, key=name, is_json=True, has_json=True, json=1), tmp_path)
     assert path.resolve().is_relative_to(tmp_path)
-    Files(tmp_path, force=False).write(item(task_id=name, key=name, has_json=True, json=1))
+    Files(tmp_path, force=False).write(item(task_id=name, key=name, is_json=True, has_json=True, json=1))
     assert path.read_text() == "1\n"
 
 
 def test_files_are_kept_unless_forced_and_leave_no_half_ones(tmp_path):
     files = Files(tmp_path, force=False)
-    path = files.write(item(has_json=True, json={"a": 1}))
+    path = files.write(item(is_json=True, has_json=True, json={"a": 1}))
     assert path is not None and path.suffix == ".json"
-    assert files.write(item(has_json=True, json=2)) is None and files.kept == [path]
-    assert Files(tmp_path, force=True).write(item(has_json=True, json=2)) == path
+    assert files.write(item(is_json=True, has_json=True, json=2)) is None and files.kept == [path]
+    assert Files(tmp_path, force=True).write(item(is_json=True, has_json=True, json=2)) == path
     assert path.read_text() == "2\n"
     assert Files(tmp_path, force=True).write(item(text="(1, 2)")).name == "key.repr.txt"
     assert not list(tmp_path.rglob(".xcomctl-*"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcomctl.model.pull import digest, is_plain_json
+from xcomctl.model.pull import DEEPEST, digest, is_plain_json
 
 DAG = Path(__file__).parents[3] / "src" / "xcomctl" / "dags" / "diagnostic__s42.py"
 
@@ -35,12 +35,13 @@ def test_what_is_plain_survives_json(value):
     assert is_plain_json(value) and json.loads(json.dumps(value)) == value
 
 
-def test_nesting_beyond_pythons_limit_is_no_error():
-    value: object = []
-    for _ in range(20_000):
+@pytest.mark.parametrize(("levels", "plain"), [(DEEPEST, True), (DEEPEST + 1, False), (20_000, False)])
+def test_nesting_beyond_what_every_python_reads_is_no_error(levels, plain):
+    value: object = 1
+    for _ in range(levels):
         value = [value]
-    assert is_plain_json(value)
-    assert digest(value) is None
+    assert is_plain_json(value) == plain
+    assert (digest(value) is None) == (levels == 20_000)
 
 
 @pytest.mark.parametrize("value", [{"b": 1, "a": [1.5, None]}, "größe", ("t", 1), {"x": {1, 2}}])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 from typing import Any, Optional
 
@@ -22,6 +21,8 @@ from xcomctl.roundtrip import describe
 
 #: Characters of a value's text that travel in any case.
 EXCERPT = 400
+#: After how many XComs the desk is told.
+_TELL_EVERY = 20
 
 
 def run(context: RequestContext) -> pull.PulledAnswer:
@@ -46,9 +47,12 @@ def run(context: RequestContext) -> pull.PulledAnswer:
             known = latest_run_ids(metadata.connection, metadata.tables, query.dag_id)
             raise RequestError(f"the DAG {query.dag_id!r} has no run {query.run_id!r}", _close_to(query.run_id, known))
         total = count_of_run(metadata.connection, metadata.tables, query.dag_id, query.run_id, narrow)
-        rows = rows_of_run(metadata.connection, metadata.tables, query.dag_id, query.run_id, narrow, in_order=True)
-        for row in itertools.islice(rows, query.limit):
-            context.progress("XComs", shown, min(total, query.limit or total))
+        rows = rows_of_run(
+            metadata.connection, metadata.tables, query.dag_id, query.run_id, narrow, in_order=True, limit=query.limit
+        )
+        for row in rows:
+            if shown % _TELL_EVERY == 0:
+                context.progress("XComs", shown, min(total, query.limit or total))
             resolved = reader.read(row, Owner(query.dag_id, query.run_id, row.task_id))
             context.emit(_item(row, resolved, query.values_below))
             shown += 1
@@ -63,7 +67,7 @@ def _close_to(run_id: str, known: list[str]) -> str:
 
 
 def _item(row: ValueRow, resolved: Resolved, values_below: Optional[int]) -> pull.PulledItem:
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"problem": resolved.problem, "detail": resolved.detail}
     if not resolved.problem:
         fields = _value(resolved.value, values_below)
     return pull.PulledItem(
@@ -76,25 +80,34 @@ def _item(row: ValueRow, resolved: Resolved, values_below: Optional[int]) -> pul
         object_bytes=resolved.object_bytes,
         uri=resolved.uri,
         alias=resolved.alias,
-        problem=resolved.problem,
-        detail=resolved.detail,
         **fields,
     )
 
 
 def _value(value: Any, values_below: Optional[int]) -> dict[str, Any]:
-    fields: dict[str, Any] = {"type": describe.type_name(value), "digest": pull.digest(value)}
-    limit = MAX_PAYLOAD // 4 if values_below is None else values_below
+    """What of a value travels; it is let go with the item."""
+    plain = pull.is_plain_json(value)
+    fields: dict[str, Any] = {"type": describe.type_name(value), "digest": pull.digest(value), "is_json": plain}
     try:
-        plain = pull.is_plain_json(value)
         text = json.dumps(value) if plain else repr(value)
-    except RecursionError:
-        return {**fields, "text": "nested too deeply to be shown", "whole_text": False, "elided": True}
-    elided = len(text) > limit
-    fields.update(value_bytes=len(text), elided=elided)
-    fields.update(text=text[:EXCERPT] if plain or elided else text, whole_text=not elided and not plain)
+    except Exception as error:  # repr is the value's own code, and recursive
+        return {**fields, **_left_out("", f"its repr raises {type(error).__name__}", values_below)}
+    # As a frame carries it: what is not ASCII takes more room there.
+    carried = len(text) if plain else len(json.dumps(text))
+    fields["value_bytes"] = len(text.encode("utf-8", "surrogatepass"))
+    if carried > (MAX_PAYLOAD // 2 if values_below is None else values_below):
+        return {
+            **fields,
+            **_left_out(text[:EXCERPT], f"its {fields['value_bytes']:,} bytes fit in no answer", values_below),
+        }
     if plain:
-        fields["whole_text"] = len(text) <= EXCERPT
-        if not elided:
-            fields.update(json=value, has_json=True)
-    return fields
+        return {**fields, "text": text[:EXCERPT], "whole_text": len(text) <= EXCERPT, "json": value, "has_json": True}
+    return {**fields, "text": text, "whole_text": True}
+
+
+def _left_out(text: str, why: str, values_below: Optional[int]) -> dict[str, Any]:
+    """Of a value that does not travel its beginning; a problem if all of it is wanted."""
+    found: dict[str, Any] = {"text": text, "whole_text": False, "elided": True}
+    if values_below is None:
+        found.update(problem=pull.NOT_CARRIED, detail=f"a task gets the value, and {why}")
+    return found
