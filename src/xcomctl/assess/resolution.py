@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from xcomctl.deployment.agent_errors import AgentError
-from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase, path_problem
+from xcomctl.model.phases import BASE_XCOM_SPELLINGS, OBJECT_STORAGE_BACKEND, Phase, path_problem
 from xcomctl.model.preflight import CONTEXT, ContextReport, PreflightAnswer
 from xcomctl.model.redaction import redact
-from xcomctl.model.requests import Identity, Resolution, ResolvedSetting
-from xcomctl.model.settings import PATH, SETTINGS, THRESHOLD, Setting, format_threshold
+from xcomctl.model.requests import Resolution, ResolvedSetting
+from xcomctl.model.settings import BACKEND, PATH, SETTINGS, THRESHOLD, Setting, format_threshold
+from xcomctl.model.status import RUN_NO_TASKS, RunningProcess, StatusAnswer
+from xcomctl.model.suspects import HANDS_PATHS_OVER
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.model.verification import KILL_SWITCH, RESOLUTION, VerifiedContext
+from xcomctl.report import units
 
 ANSWERS = "context_answers"
 
@@ -45,7 +48,7 @@ def _settings(found: Resolution, expected: Expected) -> Check:
     if problem is not None:
         problems.append(problem)
         hints.append(f"{PATH.env}={expected.path or 's3://CONNECTION@BUCKET/xcom'}")
-    elif expected.path is not None and found.path.value != expected.path:
+    elif expected.path is not None and str(found.path.value).rstrip("/") != expected.path.rstrip("/"):
         problems.append(f"the path resolves to {found.path.value} ({found.path.source}), expected {expected.path}")
         hints.append(f"{PATH.env}={expected.path}")
     if found.threshold.error is not None:
@@ -76,15 +79,24 @@ def _class(found: Resolution, expected: Expected) -> Check:
             redact(f"{KILL_SWITCH}: XCom does not import: {found.class_error}"),
             "correct [core] xcom_backend; xcomctl preflight --only provider",
         )  # fmt: skip
-    name, wanted = found.class_path.rpartition(".")[2], expected.backend.rpartition(".")[2]
-    if name != wanted:
+    if not _same_class(found.class_path, expected.backend):
+        name, wanted = found.class_path.rpartition(".")[2], expected.backend.rpartition(".")[2]
+        if name == wanted:  # of another module
+            name, wanted = found.class_path, expected.backend
         return Check(
             "resolution_class", RESOLUTION, title, Status.FAIL,
             f"{KILL_SWITCH}: XCom is {name}, expected {wanted}: this context is {found.phase}"
             + (", so readers of references get path strings" if found.phase == Phase.INLINE.value else ""),
-            f"AIRFLOW__CORE__XCOM_BACKEND={expected.backend}",
+            f"{BACKEND.env}={expected.backend}",
         )  # fmt: skip
-    return Check("resolution_class", RESOLUTION, title, Status.OK, f"XCom is {name}")
+    return Check("resolution_class", RESOLUTION, title, Status.OK, f"XCom is {found.class_path.rpartition('.')[2]}")
+
+
+def _same_class(one: str, wanted: str) -> bool:
+    """Airflow's own class has several names (F48); a name without its module is compared as one."""
+    if "." not in wanted:
+        return one.rpartition(".")[2] == wanted
+    return one == wanted or {one, wanted} <= set(BASE_XCOM_SPELLINGS)
 
 
 def _path_problem(found: Resolution) -> str | None:
@@ -98,6 +110,47 @@ def _shown(found: Resolution, setting: Setting) -> str:
     return f"{resolved.value} ({resolved.source})"
 
 
+def running(answer: StatusAnswer) -> Check | None:
+    """Whether the processes that run there started with what a fresh one resolves; ``None`` where none is seen (F41).
+
+    What a fresh process resolves is what the next start will have; tasks get what their scheduler or worker started with.
+    """
+    title = "running processes started with what resolves"
+    hidden = [each for each in answer.running if each.phase is None]
+    differing = [each for each in answer.running if each.phase is not None]
+    of_tasks = [each for each in differing if each.component not in RUN_NO_TASKS]
+    handing = [each for each in of_tasks if each.phase in HANDS_PATHS_OVER]
+    unknown = f"what {_processes(hidden)} started with cannot be read" if hidden else ""
+    if handing or differing:
+        said = "; ".join(
+            f"{_processes([each])} started in {each.phase}: {each.differs}" for each in handing or differing
+        )
+        status = Status.FAIL if handing else Status.SKIP if of_tasks else Status.WARN
+        detail = f"{KILL_SWITCH}: {said}: its tasks get path strings for references" if handing else said
+        return Check(
+            "resolution_running", RESOLUTION, title, status, redact("; ".join(filter(None, (detail, unknown)))),
+            f"restart {_processes(handing or differing)}, to start with what resolves there",
+        )  # fmt: skip
+    if not answer.processes:
+        return Check("resolution_running", RESOLUTION, title, Status.WARN, unknown) if hidden else None
+    detail = f"{units.count(answer.processes, 'process', 'processes')} started with what resolves"
+    return Check("resolution_running", RESOLUTION, title, Status.OK, "; ".join(filter(None, (detail, unknown))))
+
+
+def phases(answer: StatusAnswer) -> dict[str, str]:
+    """The phases of what starts tasks there, with whose they are: of the running processes where these can be asked."""
+    differing = {
+        each.phase: f"running {each.component}"
+        for each in answer.running
+        if each.phase is not None and each.component not in RUN_NO_TASKS
+    }
+    return differing or {answer.resolution.phase: "now"}
+
+
+def _processes(found: Sequence[RunningProcess]) -> str:
+    return ", ".join(f"{each.component} (pid {each.pid})" for each in found)
+
+
 def unanswered(error: AgentError) -> Check:
     """The check that stands for a context which did not answer."""
     return Check(
@@ -106,20 +159,20 @@ def unanswered(error: AgentError) -> Check:
     )  # fmt: skip
 
 
-def as_report(context: VerifiedContext, identity: Identity | None) -> ContextReport:
+def as_report(context: VerifiedContext, answer: StatusAnswer | None) -> ContextReport:
     """The context as the comparison of contexts takes it."""
-    found = context.resolution
-    if found is None or identity is None:
+    if answer is None:
         return ContextReport(context.name, context.checks)
+    found = answer.resolution
     return ContextReport(
         context.name,
         context.checks,
         PreflightAnswer(
-            airflow=identity.airflow,
-            line=identity.line,
-            python=identity.python,
-            hostname=identity.hostname,
-            providers=identity.providers,
+            airflow=answer.airflow,
+            line=answer.line,
+            python=answer.python,
+            hostname=answer.hostname,
+            providers=answer.providers,
             settings={setting.name: getattr(found, setting.name).to_json() for setting in SETTINGS},
             phase=found.phase,
             target={},

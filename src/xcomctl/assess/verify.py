@@ -24,6 +24,7 @@ from xcomctl.journal.local import LocalJournal, now, this_actor
 from xcomctl.model import requests, way_out
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.redaction import redact
+from xcomctl.model.status import StatusAnswer, StatusQuery
 from xcomctl.model.suspects import Observation
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.model.verification import (
@@ -100,6 +101,10 @@ def _export(dag_id: str) -> str:
     return f"check the id; the reference DAG comes with xcomctl dags export {dag_id} DAGS_FOLDER"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a run that verify has triggered goes on."""
+
+
 def new_run_id() -> str:
     """The id of a run that verify triggers."""
     return f"xcomctl-verify-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -119,24 +124,40 @@ def watch(runs: Runs, dag_id: str, run_id: str, timeout_s: float, waiting: Calla
         time.sleep(_POLL_S)
 
 
+def triggered(
+    runs: Runs, dag_id: str, run_id: str, conf: Mapping[str, Any], timeout_s: float, waiting: Callable[[str], None]
+) -> RunStateAnswer:
+    """Start a run, and :func:`watch` it. Raises :class:`UserError`, and :class:`Interrupted` for Ctrl-C."""
+    waiting(f"a run of {dag_id}")
+    try:
+        runs.trigger(dag_id, run_id, conf)
+        return watch(runs, dag_id, run_id, timeout_s, waiting)
+    except KeyboardInterrupt:
+        raise Interrupted(f"the run {run_id} of {dag_id}, if it was triggered already, goes on") from None
+
+
 def layer_a(fleet: Fleet, expected: Expected, progress: Progress) -> tuple[list[VerifiedContext], tuple[Check, ...]]:
     """Every context's resolution, and whether they agree."""
 
-    def one(context: Context) -> tuple[VerifiedContext, requests.Identity | None]:
+    def one(context: Context) -> tuple[VerifiedContext, StatusAnswer | None]:
         try:
             with progress.step(context.name, f"Resolution in {context.name}") as step:
                 step.waiting("its agent")
-                session = context.session
-                found = requests.Resolution.from_json(session.request(requests.RESOLVE))
-                identity = requests.Identity.from_json(session.request(requests.IDENTIFY))
+                query = StatusQuery(database=False, store=False)
+                answer = StatusAnswer.from_json(context.session.request(requests.STATUS, query.to_json()))
         except AgentError as error:
             return VerifiedContext(context.name, None, (resolution.unanswered(error),)), None
-        checks = tuple(resolution.checks(found, expected))
-        common_io = identity.providers.get("common.io", "")
-        return VerifiedContext(context.name, found, checks, identity.airflow, common_io), identity
+        checks = list(resolution.checks(answer.resolution, expected))
+        running = resolution.running(answer)
+        checks += [running] if running is not None else []
+        common_io = answer.providers.get("common.io", "")
+        phases = resolution.phases(answer)
+        return VerifiedContext(
+            context.name, answer.resolution, tuple(checks), answer.airflow, common_io, phases
+        ), answer
 
     both = fleet.each(one)
-    drifted = drift([resolution.as_report(each, identity) for each, identity in both])
+    drifted = drift([resolution.as_report(each, answer) for each, answer in both])
     return [each for each, _ in both], (drifted,) if drifted is not None else ()
 
 
@@ -148,11 +169,8 @@ class Reviewed:
     answer: RunReviewAnswer | None = None
 
 
-def layer_b(
-    fleet: Fleet, dag_id: str, run_id: str, observations: Sequence[Observation], waiting: Callable[[str], None]
-) -> Reviewed:
+def layer_b(fleet: Fleet, query: RunReviewQuery, waiting: Callable[[str], None]) -> Reviewed:
     """The run as the first context with the metadata database sees it; unmeasured when none answers."""
-    query = RunReviewQuery(dag_id, run_id, tuple(observations))
 
     def ask(session: AgentSession) -> Reviewed:
         stream = session.stream(
@@ -188,9 +206,9 @@ def observed_before(journal: Path | None, deployment: str | None, names: Collect
 
 
 def observed_now(contexts: Iterable[VerifiedContext]) -> list[Observation]:
-    """What the contexts resolve at this moment."""
+    """The contexts' phases at this moment."""
     at = now()
-    return [Observation(at, each.resolution.phase, each.name) for each in contexts if each.resolution is not None]
+    return [Observation(at, phase, each.name, source) for each in contexts for phase, source in each.phases.items()]
 
 
 def with_next_steps(report: VerifyReport, options: str, handed_over: Sequence[str] = ()) -> VerifyReport:
@@ -242,8 +260,9 @@ def record(report: VerifyReport, deployment: str | None, path: Path | None) -> N
                 "verdict": report.verdict,
                 "run": dict(report.run),
                 "contexts": [
-                    {"name": each.name, **({} if each.resolution is None else {"phase": each.resolution.phase})}
+                    {"name": each.name, **({} if phase is None else {"phase": phase})}
                     for each in report.contexts
+                    for phase in each.phases or (None,)
                 ],
                 "checks": [{"id": check.id, "status": check.status.value} for check in report.checks],
             },

@@ -16,12 +16,17 @@ from xcomctl.model.suspects import Observation
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.model.verification import RUN
 
+#: Names that a check's data holds, of however many it found.
+MOST_NAMED = 200
+#: Names that a sentence has.
+NAMED = 5
+
 
 @dataclass
 class RunSubject:
     """One run in one context. ``connection`` can only read. ``safe_point`` may raise.
 
-    ``base_path`` is empty where none resolves. ``handed_over`` collects the instances that got a path, by name.
+    ``base_path`` is empty where none resolves and none was named. ``handed_over`` collects the instances that got a path, by name.
     """
 
     connection: Any
@@ -48,7 +53,8 @@ class RunCheck:
 
 
 def run_all(checks: Sequence[RunCheck], subject: RunSubject) -> Iterator[Check]:
-    """The outcomes, as they come. A check that crashes is a fail; what the context lacks is a skip."""
+    """The outcomes, as they come. A check that crashes is a fail; what the context lacks is a skip, and so is a database
+    that does not answer: that is no reason for a kill-switch."""
     for each in checks:
         subject.safe_point()
         subject.progress(each.id)
@@ -58,7 +64,7 @@ def run_all(checks: Sequence[RunCheck], subject: RunSubject) -> Iterator[Check]:
         except AirflowUnusable as error:
             found = skip(error.message, error.hint)
         except Exception as error:
-            found = fail(f"the check itself failed: {type(error).__name__}: {error}", crashed=True)
+            found = _crashed(error)
         if found is not None:
             yield Check(
                 id=each.id,
@@ -72,11 +78,20 @@ def run_all(checks: Sequence[RunCheck], subject: RunSubject) -> Iterator[Check]:
             )
 
 
+def _crashed(error: Exception) -> Finding:
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, DBAPIError):
+        said = str(error).strip().splitlines() or ["no reason given"]
+        return skip(f"the metadata database did not answer: {type(error).__name__}: {said[0]}", "airflow db check")
+    return fail(f"the check itself failed: {type(error).__name__}: {error}", crashed=True)
+
+
 def instance_name(task_id: str, map_index: int) -> str:
     """``task`` or ``task[index]``."""
     return task_id if map_index < 0 else f"{task_id}[{map_index}]"
 
 
-def named(names: Sequence[str], most: int = 5) -> str:
+def named(names: Sequence[str], most: int = NAMED) -> str:
     """The first few names, and how many more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

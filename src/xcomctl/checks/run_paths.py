@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 from xcomctl.checks.interface import Finding, fail, ok, skip, warn
-from xcomctl.checks.run_interface import RunCheck, RunSubject, instance_name, named
+from xcomctl.checks.run_interface import MOST_NAMED, RunCheck, RunSubject, instance_name, named
 from xcomctl.checks.run_values import paths_in_values
 from xcomctl.metadata import starts, traces
 from xcomctl.metadata.risk import first_reference, others_hold_references
-from xcomctl.model.suspects import windows
+from xcomctl.model.suspects import Ran, suspects, windows
+
+#: What to do where no base path resolves.
+_PATH_HINT = "xcomctl preflight --only config, or name it: --expect-path URL"
 
 
 def _handed_over(subject: RunSubject) -> Finding:
     if not subject.base_path:
-        return skip("no base path resolves, so no path under it can be recognised", "xcomctl preflight --only config")
+        return skip("no base path resolves, so no path under it can be recognised", _PATH_HINT)
     said = paths_in_values(subject)
     for what, found in (
         ("rendered templates", traces.rendered(*_of(subject))),
@@ -33,11 +35,11 @@ def _handed_over(subject: RunSubject) -> Finding:
         return fail(
             f"path strings under the base path were handed over in {'; '.join(said)}",
             "clear these tasks once every context resolves references",
-            handed_over=list(subject.handed_over), runs=[list(each) for each in runs],
+            handed_over=list(subject.handed_over)[:MOST_NAMED], runs=[list(each) for each in runs],
         )  # fmt: skip
     note = (
         "; the kwargs of triggers are encrypted, and were not looked into"
-        if traces.has_triggers(*_of(subject)[:3])
+        if traces.has_triggers(subject.connection, subject.tables)
         else ""
     )
     return ok(f"no path string in {where}{note}")
@@ -54,55 +56,57 @@ def _started(subject: RunSubject) -> Finding:
         if life.job_type != "TriggererJob"
     ]
     bad = windows(subject.observations, lives)
+    if bad and not subject.base_path:
+        return skip(
+            f"{bad[0].because}, and no base path is known under which the run could hold references", _PATH_HINT
+        )
     instances = starts.starts_of(subject.connection, subject.tables, subject.dag_id, subject.run_id)
     unknown = [instance_name(each.task_id, each.map_index) for each in instances if each.started is None]
     first = first_reference(*_of(subject)) if subject.base_path else None
-    suspects, because = _suspects(instances, bad, first)
-    if suspects:
-        subject.handed_over.update(dict.fromkeys(suspects))
+    found = suspects(map(_ran, instances), bad, first)
+    if found.started:
+        names = sorted(found.started)
+        subject.handed_over.update(dict.fromkeys(names))
         return fail(
-            f"{len(suspects)} instances started while the run held references and {because}: {named(suspects)}; their "
-            "readers got path strings, whatever the tasks' states say",
+            f"{len(names)} instances started while the run held references and {found.started[names[0]].because}: "
+            f"{named(names)}; their readers got path strings, whatever the tasks' states say",
             "clear these tasks once every context resolves references",
-            suspects=suspects,
-        )
+            suspects=names[:MOST_NAMED], because=found.started[names[0]].because,
+        )  # fmt: skip
     if not bad:
         if unknown and first is not None:
             return ok(
                 f"no window of inline or misconfigured is known; the starts of {len(unknown)} instances are not either"
             )
         return ok("no context was seen under inline or misconfigured in the lifetime of a scheduler")
-    inside, _ = _suspects(instances, bad, None, any_time=True)
-    if inside and subject.base_path and others_hold_references(*_of(subject)):
-        return warn(
-            f"{named(inside)} started under {bad[0].phase} ({bad[0].because}) while other runs hold references: a pull by "
-            "run_id, dag_id or include_prior_dates got a path string",
-            "xcomctl refs --at-risk",
-            started=inside,
-        )
     if unknown and first is not None:
         return skip(
             f"when {named(unknown)} started is not known (airflow db clean removes the log rows), and {bad[0].because}",
             "look at these tasks' logs",
         )
+    if found.ran_on:
+        names = sorted(found.ran_on)
+        return warn(
+            f"{named(names)} started before the run held a reference and ran on when it did, and "
+            f"{found.ran_on[names[0]].because}: what is not downstream of the value may still pull it, and gets a path string",
+            "look at what these tasks pull",
+            started=names[:MOST_NAMED],
+        )
+    if found.inside and others_hold_references(*_of(subject)):
+        names = sorted(found.inside)
+        window = found.inside[names[0]]
+        return warn(
+            f"{named(names)} started under {window.phase} ({window.because}) while other runs hold references: a pull by "
+            "run_id, dag_id or include_prior_dates got a path string",
+            "xcomctl refs --at-risk",
+            started=names[:MOST_NAMED],
+        )
     return ok("no instance of the run started under inline or misconfigured while it held references")
 
 
-def _suspects(
-    instances: Sequence[starts.Start], bad: Sequence[Any], first: Optional[Any], any_time: bool = False
-) -> tuple[list[str], str]:
-    """Who started in a window, after the run's first reference was there; and what the window rests on."""
-    if not any_time and first is None:
-        return [], ""
-    found, because = [], ""
-    for each in instances:
-        if each.started is None or (first is not None and each.started <= first):
-            continue
-        window = next((window for window in bad if window.holds(each.started)), None)
-        if window is not None:
-            found.append(instance_name(each.task_id, each.map_index))
-            because = window.because
-    return sorted(found), because
+def _ran(each: starts.Start) -> Ran:
+    moments = tuple(moment for moment in (each.began, each.started) if moment is not None)
+    return Ran(instance_name(each.task_id, each.map_index), moments, each.ended)
 
 
 CHECKS = (

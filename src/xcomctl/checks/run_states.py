@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xcomctl.checks.interface import Finding, fail, ok, skip
 from xcomctl.checks.run_interface import RunCheck, RunSubject, instance_name, named
-from xcomctl.metadata.instances import failed_after_push
+from xcomctl.metadata.instances import RETRYING, failed_after_push
 from xcomctl.metadata.runs import state_of
 
 #: What nobody can see from outside.
@@ -24,14 +24,18 @@ def _failed_after_push(subject: RunSubject) -> Finding:
     found = failed_after_push(subject.connection, subject.tables, dag_id=subject.dag_id, run_id=subject.run_id)
     names = [instance_name(each.task_id, each.map_index) for each in found.with_push]
     if names:
+        retrying = [name for name, each in zip(names, found.with_push) if each.state == RETRYING]
+        apart = f"; {len(retrying)} of them will try again" if retrying else ""
         return fail(
-            f"{len(names)} instances failed although a task upstream of them pushed: {named(names)} ({_NOT_SEEN})",
+            f"{len(names)} instances failed although a task upstream of them pushed{apart}: {named(names)} ({_NOT_SEEN})",
             "look at their logs for path strings, AirflowConfigException and XComObjectStorage",
-            instances=names, pushed={name: list(each.pushed) for name, each in zip(names, found.with_push)},
+            instances=names, retrying=retrying,
+            pushed={name: list(each.pushed) for name, each in zip(names, found.with_push)},
         )  # fmt: skip
     if found.unknown:
         return skip(
-            f"{found.unknown} instances failed, and the DAG is not serialised: what lies upstream of them is not known",
+            f"{found.unknown} instances failed, and the DAG is not serialised, or without these tasks: what lies upstream of "
+            "them is not known",
             "is the DAG still parsed? airflow dags list",
         )
     others = f"; {found.others} failed with nothing pushed upstream" if found.others else ""

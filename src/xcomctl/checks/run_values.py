@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import xcom_class
 from xcomctl.checks.interface import Finding, fail, ok, skip, warn
-from xcomctl.checks.run_interface import RunCheck, RunSubject, instance_name, named
-from xcomctl.metadata.xcoms import rows_of_run
+from xcomctl.checks.run_interface import MOST_NAMED, NAMED, RunCheck, RunSubject, instance_name
+from xcomctl.metadata.xcoms import Narrow, count_of_run, rows_of_run
 from xcomctl.model import pull
+from xcomctl.model.handed_over import holds_path
 from xcomctl.model.phases import Phase
-from xcomctl.model.references import Layout, Owner, classify
-from xcomctl.model.verification import PUSHED_KEY
+from xcomctl.model.references import Owner, classify
+from xcomctl.model.verification import PUSHED_KEY, is_pushed_digest
 from xcomctl.references.values import Reader
 from xcomctl.store.listing import Listing
 
@@ -22,19 +22,42 @@ _VALUES = "values"
 
 
 @dataclass
+class Names:
+    """How many, and the first of them by name: a run may have any number."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """One more."""
+        self.count += 1
+        if self.count <= MOST_NAMED:
+            self.first.append(name)
+
+    def __str__(self) -> str:
+        more = self.count - NAMED
+        return ", ".join(self.first[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass
 class Values:
-    """One pass over the XComs of a run; a value is let go before the next one is read."""
+    """One pass over the XComs of a run; a value is let go before the next one is read.
+
+    ``compared`` counts the values whose digest was pushed beside them. ``details`` has the first sentence of each problem.
+    """
 
     xcoms: int = 0
     references: int = 0
-    problems: dict[str, list[str]] = field(default_factory=dict)
-    details: list[str] = field(default_factory=list)
-    aliases: list[str] = field(default_factory=list)
-    inside: list[str] = field(default_factory=list)
-    bypassed: list[str] = field(default_factory=list)
+    problems: dict[str, Names] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
+    aliases: Names = field(default_factory=Names)
+    inside: Names = field(default_factory=Names)
+    bypassed: Names = field(default_factory=Names)
+    compared: int = 0
+    different: Names = field(default_factory=Names)
+    #: What waits for its other half, by task and map index: digests of values, and those that were pushed.
     digests: dict[tuple[str, int], Optional[str]] = field(default_factory=dict)
     pushed: dict[tuple[str, int], str] = field(default_factory=dict)
-    owners: set[str] = field(default_factory=set)
 
 
 def values_of(subject: RunSubject) -> Values:
@@ -50,75 +73,64 @@ def _read(subject: RunSubject) -> Values:
     xcom_class.resolved_class()
     reader = Reader(subject.base_path, subject.phase)
     found = Values()
-    for row in rows_of_run(subject.connection, subject.tables, subject.dag_id, subject.run_id):
+    of_run = (subject.connection, subject.tables, subject.dag_id, subject.run_id)
+    with_digests = count_of_run(*of_run, Narrow(key=PUSHED_KEY)) > 0
+    threshold = subject.settings.threshold if subject.phase == Phase.OFFLOAD.value else None
+    for row in rows_of_run(*of_run):
         subject.safe_point()
-        name = f"{instance_name(row.task_id, row.map_index)} {row.key}"
+        instance = instance_name(row.task_id, row.map_index)
+        name = f"{instance} {row.key}"
         resolved = reader.read(row, Owner(subject.dag_id, subject.run_id, row.task_id))
         found.xcoms += 1
         found.references += resolved.place == pull.OBJECT
         if resolved.alias:
-            found.aliases.append(name)
-            subject.handed_over[instance_name(row.task_id, row.map_index)] = None
+            found.aliases.add(name)
+            subject.handed_over[instance] = None
         if resolved.problem:
-            found.problems.setdefault(resolved.problem, []).append(name)
-            found.details.append(f"{name}: {resolved.detail}")
+            found.problems.setdefault(resolved.problem, Names()).add(name)
+            found.details.setdefault(resolved.problem, f"{name}: {resolved.detail}")
             continue
-        if resolved.place == pull.INLINE:
-            if _holds_path(resolved.value, subject.base_path):
-                found.inside.append(name)
-                subject.handed_over[instance_name(row.task_id, row.map_index)] = None
-            threshold = subject.settings.threshold
-            if subject.phase == Phase.OFFLOAD.value and threshold is not None and row.stored_bytes >= threshold:
-                found.bypassed.append(name)
-        else:
-            found.owners.add(row.task_id)
-        place = (row.task_id, row.map_index)
-        if row.key == _VALUE_KEY:
-            found.digests[place] = pull.digest(resolved.value)
-        elif row.key == PUSHED_KEY and isinstance(resolved.value, Mapping):
-            digest = resolved.value.get("digest")
-            if isinstance(digest, str):
-                found.pushed[place] = digest
+        if holds_path(resolved.value, subject.base_path):
+            found.inside.add(name)
+            subject.handed_over[instance] = None
+        if resolved.place == pull.INLINE and threshold is not None and row.stored_bytes >= threshold:
+            found.bypassed.add(name)
+        if with_digests:
+            _compare(found, (row.task_id, row.map_index), row.key, resolved.value)
     return found
 
 
-def _holds_path(value: Any, base_path: str) -> bool:
-    """Whether a value holds a path as the backend writes it, at any depth: somebody got one and kept it."""
-    if not base_path:
-        return False
-    base = f"{base_path.rstrip('/')}/"
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str) and base in each:
-            text = each[each.index(base) :].split()[0].rstrip("\"',.;)]}>")
-            reference = classify(text, base_path).reference
-            if reference is not None and reference.layout is not Layout.OTHER:
-                return True
-        elif isinstance(each, dict):
-            waiting += [*each.keys(), *each.values()]
-        elif isinstance(each, (list, tuple, set, frozenset)):
-            waiting += each
-    return False
+def _compare(found: Values, place: tuple[str, int], key: str, value: Any) -> None:
+    """Keep one half, or compare it with the other one."""
+    if key == _VALUE_KEY:
+        found.digests[place] = pull.digest(value)
+    elif key == PUSHED_KEY and is_pushed_digest(value):
+        found.pushed[place] = value["digest"]
+    if place in found.digests and place in found.pushed:
+        got, wanted = found.digests.pop(place), found.pushed.pop(place)
+        if got is not None:
+            found.compared += 1
+            if got != wanted:
+                found.different.add(instance_name(*place))
 
 
 def _references(subject: RunSubject) -> Finding:
     found = values_of(subject)
-    bad = {name: names for name, names in found.problems.items() if name in (
-        pull.DANGLING, pull.PATH_HANDED_OVER, pull.FOREIGN, pull.OUTSIDE
-    )}  # fmt: skip
-    data = {"references": found.references, "problems": {name: len(names) for name, names in found.problems.items()}}
+    bad = [
+        name for name in found.problems if name in (pull.DANGLING, pull.PATH_HANDED_OVER, pull.FOREIGN, pull.OUTSIDE)
+    ]
+    data = {"references": found.references, "problems": {name: names.count for name, names in found.problems.items()}}
     if bad:
-        said = "; ".join(f"{len(names)} {problem} ({named(names)})" for problem, names in bad.items())
+        said = "; ".join(f"{found.problems[name].count} {name} ({found.problems[name]})" for name in bad)
         return fail(
-            f"of {found.references} references: {said}. {found.details[0]}",
+            f"of {found.references} references: {said}. {found.details[bad[0]]}",
             "xcomctl refs --dangling, and clear the tasks that pushed what is missing",
             **data,
         )
     if pull.UNREACHABLE in found.problems:
         return skip(
-            f"{len(found.problems[pull.UNREACHABLE])} of {found.references} references could not be asked for: "
-            f"{found.details[0]}",
+            f"{found.problems[pull.UNREACHABLE].count} of {found.references} references could not be asked for: "
+            f"{found.details[pull.UNREACHABLE]}",
             "is the store reachable from this context? xcomctl preflight --only store,connection",
             **data,
         )
@@ -129,16 +141,15 @@ def _references(subject: RunSubject) -> Finding:
 
 def _readable(subject: RunSubject) -> Finding:
     found = values_of(subject)
-    unreadable = found.problems.get(pull.UNREADABLE, [])
-    pickled = found.problems.get(pull.PICKLED, [])
-    if unreadable:
-        detail = next(each for each in found.details if each.startswith(unreadable[0]))
+    unreadable, pickled = found.problems.get(pull.UNREADABLE), found.problems.get(pull.PICKLED)
+    if unreadable is not None:
+        detail = found.details[pull.UNREADABLE]
         return fail(
-            f"{len(unreadable)} of {found.xcoms} XComs cannot be read: {detail}", "xcomctl probe", xcoms=found.xcoms
+            f"{unreadable.count} of {found.xcoms} XComs cannot be read: {detail}", "xcomctl probe", xcoms=found.xcoms
         )
-    if pickled:
-        return warn(f"{len(pickled)} of {found.xcoms} XComs are pickles, which are not opened", xcoms=found.xcoms)
-    rest = sum(len(names) for names in found.problems.values())
+    if pickled is not None:
+        return warn(f"{pickled.count} of {found.xcoms} XComs are pickles, which are not opened", xcoms=found.xcoms)
+    rest = sum(names.count for names in found.problems.values())
     if rest:
         return skip(f"{found.xcoms - rest} of {found.xcoms} XComs were read; of the others references_resolve tells")
     return ok(f"{found.xcoms} XComs are readable", xcoms=found.xcoms)
@@ -146,29 +157,35 @@ def _readable(subject: RunSubject) -> Finding:
 
 def _equal(subject: RunSubject) -> Finding:
     found = values_of(subject)
-    known = [place for place in found.pushed if found.digests.get(place) is not None]
-    if not known:
-        return ok("no digest of what was pushed is known: the reference DAG pushes them, this run has none to compare")
-    different = [instance_name(*place) for place in known if found.digests[place] != found.pushed[place]]
-    if different:
-        return fail(
-            f"{len(different)} of {len(known)} values are not what was pushed: {named(different)}",
-            f"xcomctl pull -d {subject.dag_id} -r '{subject.run_id}' --key {_VALUE_KEY}",
-            different=different,
+    missing = f"; of {len(found.pushed)} the value was not there to compare" if found.pushed else ""
+    if not found.compared:
+        return ok(
+            "no digest of what was pushed is known: the reference DAG pushes them, this run has none to compare"
+            + missing
         )
-    return ok(f"{len(known)} values equal what was pushed, by digest", compared=len(known))
+    if found.different.count:
+        return fail(
+            f"{found.different.count} of {found.compared} values are not what was pushed: {found.different}{missing}",
+            f"xcomctl pull -d {subject.dag_id} -r '{subject.run_id}' --key {_VALUE_KEY}",
+            different=found.different.first,
+        )
+    return ok(
+        f"{found.compared} values equal what was pushed, by digest{missing}",
+        compared=found.compared,
+        missing=len(found.pushed),
+    )
 
 
 def _bypassed(subject: RunSubject) -> Optional[Finding]:
     if subject.phase != Phase.OFFLOAD.value:
         return None
     found = values_of(subject).bypassed
-    if not found:
+    if not found.count:
         return ok("no inline value is above the threshold")
     return warn(
-        f"{len(found)} inline values are above the threshold: they did not go through the backend, as what a trigger "
-        f"pushes does not (F12), or were pushed under other settings: {named(found)}",
-        xcoms=found,
+        f"{found.count} inline values are above the threshold: they did not go through the backend, as what a trigger "
+        f"pushes does not (F12), or were pushed under other settings: {found}",
+        xcoms=found.first,
     )
 
 
@@ -189,6 +206,16 @@ def _offload(subject: RunSubject) -> Finding:
     if objects:
         by_task = ", ".join(f"{task} {count}" for task, count in sorted(tasks.items()))
         return ok(f"{objects} objects of this run, {size:,} bytes: {by_task}", **data)
+    large = values_of(subject).bypassed
+    if large.count:
+        return skip(
+            f"0 objects of this run, although {large.count} of its values are above the threshold and lie inline ({large}): "
+            "what pushed them had other settings than this context, or it bypasses the backend (F12). This run shows no "
+            "offload",
+            "has every component restarted? xcomctl preflight --only config_running; else verify a run whose tasks return "
+            "large values",
+            **data,
+        )
     return ok("0 objects of this run: everything stayed inline, near-inert confirmed", **data)
 
 
@@ -196,10 +223,10 @@ def paths_in_values(subject: RunSubject) -> list[str]:
     """What the values themselves tell of paths that were handed over."""
     found = values_of(subject)
     said = []
-    if found.aliases:
-        said.append(f"aliases, path strings pushed as values: {named(found.aliases)}")
-    if found.inside:
-        said.append(f"paths inside values: {named(found.inside)}")
+    if found.aliases.count:
+        said.append(f"aliases, path strings pushed as values: {found.aliases}")
+    if found.inside.count:
+        said.append(f"paths inside values: {found.inside}")
     return said
 
 

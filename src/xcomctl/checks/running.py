@@ -12,12 +12,10 @@ from xcomctl.checks.processes import AirflowProcess
 from xcomctl.checks.setting_words import text_of, words
 from xcomctl.model.preflight import CONFIG
 from xcomctl.model.settings import SETTINGS, ResolvedSetting, Setting, same_value
+from xcomctl.model.status import RUN_NO_TASKS
 
 #: A process reads ``airflow.cfg`` in its first seconds, and the first one of all writes it itself.
 _READS_FILE_WITHIN_S = 60.0
-
-#: Neither these nor what they start push or pull an XCom: one that hides its environment is no reason to warn.
-RUN_NO_TASKS = ("api-server", "webserver")
 
 _PROCESSES, _BENEATH = "running.processes", "running.beneath"
 

@@ -8,13 +8,12 @@ from typing import Optional
 from xcomctl.airflow_compat import configuration, loading
 from xcomctl.checks import processes
 from xcomctl.checks.processes import AirflowProcess
-from xcomctl.checks.running import RUN_NO_TASKS
 from xcomctl.checks.setting_words import words
 from xcomctl.model.phases import Line, phase_of
 from xcomctl.model.redaction import redact
 from xcomctl.model.requests import Resolution, ResolvedSetting
 from xcomctl.model.settings import THRESHOLD, Setting, same_value, settings_from
-from xcomctl.model.status import RunningProcess
+from xcomctl.model.status import RUN_NO_TASKS, RunningProcess
 
 
 def unlike(resolution: Resolution) -> tuple[int, tuple[RunningProcess, ...]]:

@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from xcomctl.cli import api, contexts
@@ -14,11 +15,11 @@ from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
     from xcomctl.assess.fleet import Fleet
-    from xcomctl.assess.verify import Reviewed, Runs
+    from xcomctl.assess.verify import Runs
     from xcomctl.clients.airflow_api import AirflowApi
     from xcomctl.deployment.deployments import Deployment
     from xcomctl.model.verdicts import Check
-    from xcomctl.model.verification import VerifyReport
+    from xcomctl.model.verification import RunReviewQuery, VerifyReport
     from xcomctl.report.progress import Progress
 
 NAME = "verify"
@@ -41,7 +42,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     run_group.add_argument("-r", "--run-id", metavar="RUN", help="look at this run of it, which somebody triggered")
     run_group.add_argument("--conf", metavar="JSON", type=_object, default={}, help="the triggered run's conf")
     run_group.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long the run may take (default: 1800)")  # fmt: skip
-    run_group.add_argument("--logs", action="store_true", help="also look for XCom errors in the logs of its tasks (takes --api)")  # fmt: skip
+    run_group.add_argument("--logs", action="store_true", help="also look for XCom errors and path strings in the logs of its tasks")  # fmt: skip
     run_group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     expected = parser.add_argument_group("what has to resolve (default: what the deployment plans, else what works)")
     expected.add_argument("--expect-backend", metavar="CLASS", default=OBJECT_STORAGE_BACKEND, help="the XCom class (default: XComObjectStorageBackend)")  # fmt: skip
@@ -71,13 +72,17 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(_plan(args, chosen)))
         return Verdict.OK.exit_code
     progress = progress_for(sys.stderr)
+    from xcomctl.assess import verify
+
     try:
         report = _verify(args, chosen, progress)
+    except verify.Interrupted as error:
+        progress.close()
+        print(f"xcomctl: {error}", file=sys.stderr)
+        raise
     finally:
         progress.close()
     _render(report, args)
-    from xcomctl.assess import verify
-
     try:
         verify.record(report, chosen.name if chosen is not None else None, contexts.journal(args, chosen))
     except UserError as error:
@@ -150,33 +155,51 @@ def _with_run(
 ) -> tuple[VerifyReport, tuple[str, ...]]:
     import dataclasses
 
-    from xcomctl.assess import verify, verify_api
+    from xcomctl.assess import verify
     from xcomctl.errors import UserError
 
     run_id = args.run_id or verify.new_run_id()
     checks: list[Check] = []
     state = None
-    reviewed = None
+    answer = None
     try:
         with progress.step("run", f"Run {run_id}") as step:
-            seen = _runs(fleet, client, lambda runs: _through(runs, args, run_id, step.waiting))
-            state = seen.run_state
-        with progress.step("review", "Look at the run") as step:
-            if fleet.contexts:
-                reviewed = _reviewed(args, chosen, fleet, report, run_id, step.waiting)
-                checks += reviewed.checks
-            elif client is not None:
-                checks += verify_api.checks_of(client, args.dag_id, run_id, base_path)
-            if args.logs and client is not None:
-                step.waiting("the logs of its tasks")
-                checks.append(verify_api.logs(client, args.dag_id, run_id))
-            elif args.logs:
-                checks.append(verify.unmeasured("logs_clean", "the logs tell of no XCom error", "no API is known", "--api URL"))  # fmt: skip
+            state = _runs(fleet, client, lambda runs: _through(runs, args, run_id, step.waiting)).run_state
     except UserError as error:
         checks.append(verify.unmeasured("run_succeeded", "the run succeeded", error.message, error.hint))
+    else:
+        with progress.step("review", "Look at the run") as step:
+            if fleet.contexts:
+                query = _query(args, chosen, report, run_id, base_path, logs=args.logs and client is None)
+                reviewed = verify.layer_b(fleet, query, step.waiting)
+                checks += reviewed.checks
+                answer = reviewed.answer
+            if client is not None:
+                base_path = base_path or (answer.base_path if answer is not None else None)
+                checks += _through_api(client, args, run_id, base_path, not fleet.contexts, step.waiting)
     run = {"dag_id": args.dag_id, "run_id": run_id, "state": state, "triggered": not args.run_id}
-    handed = reviewed.answer.handed_over if reviewed is not None and reviewed.answer is not None else ()
-    return dataclasses.replace(report, run=run, run_checks=tuple(checks)), handed
+    handed = answer.handed_over if answer is not None else _handed_over(checks)
+    return dataclasses.replace(report, run=run, run_checks=tuple(checks)), tuple(handed)
+
+
+def _through_api(
+    client: AirflowApi, args: argparse.Namespace, run_id: str, base_path: str | None, alone: bool, waiting: Any
+) -> Iterator[Check]:
+    from xcomctl.assess import verify, verify_api
+    from xcomctl.errors import UserError
+
+    try:
+        if alone:
+            yield from verify_api.checks_of(client, args.dag_id, run_id, base_path)
+        if args.logs:
+            waiting("the logs of its tasks")
+            yield verify_api.logs(client, args.dag_id, run_id, base_path)
+    except UserError as error:
+        yield verify.unmeasured("run_review", "the run can be looked at", error.message, error.hint)
+
+
+def _handed_over(checks: Iterable[Check]) -> list[str]:
+    return [name for check in checks for name in check.data.get("handed_over") or ()]
 
 
 def _runs(fleet: Fleet, client: AirflowApi | None, work: Any) -> Any:
@@ -188,22 +211,29 @@ def _runs(fleet: Fleet, client: AirflowApi | None, work: Any) -> Any:
 
 
 def _through(runs: Runs, args: argparse.Namespace, run_id: str, waiting: Any) -> Any:
-    from xcomctl.assess.verify import watch
-
-    if not args.run_id:
-        waiting(f"a run of {args.dag_id}")
-        runs.trigger(args.dag_id, run_id, args.conf)
-    return watch(runs, args.dag_id, run_id, args.timeout, waiting)
-
-
-def _reviewed(
-    args: argparse.Namespace, chosen: Deployment | None, fleet: Fleet, report: VerifyReport, run_id: str, waiting: Any
-) -> Reviewed:
     from xcomctl.assess import verify
+
+    if args.run_id:
+        return verify.watch(runs, args.dag_id, run_id, args.timeout, waiting)
+    return verify.triggered(runs, args.dag_id, run_id, args.conf, args.timeout, waiting)
+
+
+def _query(
+    args: argparse.Namespace,
+    chosen: Deployment | None,
+    report: VerifyReport,
+    run_id: str,
+    base_path: str | None,
+    *,
+    logs: bool,
+) -> RunReviewQuery:
+    from xcomctl.assess import verify
+    from xcomctl.model.verification import RunReviewQuery
 
     names = {context.name for context in report.contexts}
     before = verify.observed_before(contexts.journal(args, chosen), chosen.name if chosen is not None else None, names)
-    return verify.layer_b(fleet, args.dag_id, run_id, [*before, *verify.observed_now(report.contexts)], waiting)
+    seen = (*before, *verify.observed_now(report.contexts))
+    return RunReviewQuery(args.dag_id, run_id, seen, default_base_path=base_path, logs=logs)
 
 
 def _render(report: VerifyReport, args: argparse.Namespace) -> None:

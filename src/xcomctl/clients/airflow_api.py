@@ -249,6 +249,10 @@ class AirflowApi:
             if isinstance(entry, dict):
                 lines.append(str(entry.get("event", "")))
                 for detail in entry.get("error_detail") or ():
+                    for frame in detail.get("frames") or ():
+                        lines.append(
+                            f'  File "{frame.get("filename")}", line {frame.get("lineno")}, in {frame.get("name")}'
+                        )
                     lines.append(f"{detail.get('exc_type')}: {detail.get('exc_value')}")
         return "\n".join(lines)
 

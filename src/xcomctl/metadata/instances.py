@@ -12,6 +12,8 @@ from xcomctl.model.upstream import Upstream
 
 #: Failed instances that are looked at, the latest first: more say nothing more.
 MOST = 500
+#: The states of one that failed for good, and of one whose last try failed.
+FAILED, RETRYING = "failed", "up_for_retry"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class FailedInstance:
 @dataclass(frozen=True)
 class FailedInstances:
     """``with_push`` failed after a push. ``others`` counts those with none upstream, ``unknown`` those whose DAG is not
-    serialised. ``more``: there are more than were looked at."""
+    serialised, or has no such task any more. ``more``: there are more than were looked at."""
 
     with_push: tuple[FailedInstance, ...]
     others: int
@@ -49,18 +51,7 @@ def failed_after_push(
 
     Bounded: at most :data:`MOST` instances are looked at, found through the index on their state.
     """
-    import sqlalchemy as sa
-
-    instance = tables.task_instance
-    statement = sa.select(
-        instance.c.dag_id, instance.c.run_id, instance.c.task_id, instance.c.map_index, instance.c.state,
-        instance.c.try_number,
-    ).where(instance.c.state.in_(("failed", "up_for_retry")))  # fmt: skip
-    if since is not None:
-        statement = statement.where(instance.c.end_date >= since)
-    if dag_id is not None:
-        statement = statement.where(instance.c.dag_id == dag_id, instance.c.run_id == run_id)
-    rows = connection.execute(statement.order_by(instance.c.end_date.desc()).limit(MOST + 1)).all()
+    rows = connection.execute(failed_select(tables, since, dag_id, run_id)).all()
     structures: dict[str, Optional[Upstream]] = {}
     pushers: dict[tuple[str, str], set[str]] = {}
     found, others, unknown = [], 0, 0
@@ -68,7 +59,7 @@ def failed_after_push(
         if row.dag_id not in structures:
             structures[row.dag_id] = upstream_of(connection, tables, row.dag_id)
         upstream = structures[row.dag_id]
-        if upstream is None:
+        if upstream is None or row.task_id not in upstream:  # gone from the DAG since
             unknown += 1
             continue
         key = (row.dag_id, row.run_id)
@@ -84,6 +75,56 @@ def failed_after_push(
         else:
             others += 1
     return FailedInstances(tuple(found), others, unknown, len(rows) > MOST)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A task instance that was tried at least once."""
+
+    task_id: str
+    map_index: int
+    try_number: int
+
+
+def tried(connection: Any, tables: Tables, dag_id: str, run_id: str, most: int) -> tuple[list[Tried], int]:
+    """The instances of a run that were tried, those that failed first, at most so many; and how many there are."""
+    import sqlalchemy as sa
+
+    instance = tables.task_instance
+    ran = sa.and_(instance.c.dag_id == dag_id, instance.c.run_id == run_id, instance.c.try_number > 0)
+    count = int(connection.execute(sa.select(sa.func.count()).select_from(instance).where(ran)).scalar() or 0)
+    rows = connection.execute(tried_select(tables, ran, most))
+    return [Tried(row.task_id, row.map_index, row.try_number) for row in rows], count
+
+
+def tried_select(tables: Tables, ran: Any, most: int) -> Any:
+    """The rows behind :func:`tried`."""
+    import sqlalchemy as sa
+
+    instance = tables.task_instance
+    failed_first = sa.case((instance.c.state.in_((FAILED, RETRYING)), 0), else_=1)
+    return (
+        sa.select(instance.c.task_id, instance.c.map_index, instance.c.try_number)
+        .where(ran)
+        .order_by(failed_first, instance.c.task_id, instance.c.map_index)
+        .limit(most)
+    )
+
+
+def failed_select(
+    tables: Tables, since: Optional[datetime.datetime], dag_id: Optional[str], run_id: Optional[str]
+) -> Any:
+    """The failed instances that are looked at, and one more."""
+    import sqlalchemy as sa
+
+    instance = tables.task_instance
+    names = ("dag_id", "run_id", "task_id", "map_index", "state", "try_number")
+    statement = sa.select(*(instance.c[name] for name in names)).where(instance.c.state.in_((FAILED, RETRYING)))
+    if since is not None:
+        statement = statement.where(instance.c.end_date >= since)
+    if dag_id is not None:
+        statement = statement.where(instance.c.dag_id == dag_id, instance.c.run_id == run_id)
+    return statement.order_by(instance.c.end_date.desc()).limit(MOST + 1)
 
 
 def pushed_in(connection: Any, tables: Tables, dag_id: str, run_id: str) -> set[str]:

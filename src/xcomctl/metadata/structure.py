@@ -11,10 +11,24 @@ from xcomctl.model.upstream import Upstream, transitive
 
 
 def upstream_of(connection: Any, tables: Tables, dag_id: str) -> Optional[Upstream]:
-    """The tasks upstream of each task of a DAG, however far; ``None`` when the DAG is not serialised.
+    """The tasks upstream of each task of a DAG, however far; ``None`` when the DAG is not serialised, or not in a
+    known way.
 
     Of several versions of a DAG (3.x) the latest one.
     """
+    row = connection.execute(serialized_select(tables, dag_id)).first()
+    if row is None:
+        return None
+    if row.data is not None or row.data_compressed is None:
+        return upstream_in(row.data)
+    try:
+        return upstream_in(json.loads(zlib.decompress(bytes(row.data_compressed))))
+    except (zlib.error, ValueError):
+        return None
+
+
+def serialized_select(tables: Tables, dag_id: str) -> Any:
+    """The latest version of a DAG, as JSON or compressed."""
     import sqlalchemy as sa
 
     serialized = sa.table(
@@ -25,17 +39,12 @@ def upstream_of(connection: Any, tables: Tables, dag_id: str) -> Optional[Upstre
         sa.column("last_updated"),
         schema=tables.xcom.schema,
     )
-    statement = (
+    return (
         sa.select(serialized.c.data, serialized.c.data_compressed)
         .where(serialized.c.dag_id == dag_id)
         .order_by(serialized.c.last_updated.desc())
         .limit(1)
     )
-    row = connection.execute(statement).first()
-    if row is None:
-        return None
-    data = row.data if row.data is not None else json.loads(zlib.decompress(bytes(row.data_compressed)))
-    return upstream_in(data)
 
 
 def upstream_in(data: Any) -> Optional[Upstream]:

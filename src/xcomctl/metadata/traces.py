@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from xcomctl.metadata.reading import stream
 from xcomctl.metadata.tables import Tables
+from xcomctl.metadata.xcoms import LARGE_ROWS
+from xcomctl.model.handed_over import path_in
 from xcomctl.model.phases import Line
 
 #: Further ones say nothing more.
@@ -25,20 +28,29 @@ def next_kwargs(connection: Any, tables: Tables, dag_id: str, run_id: str, base_
 
 def confs_of_others(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> list[tuple[str, str]]:
     """DAG and run id of the other runs whose conf holds a path of this run: it triggered them with what it got."""
-    import sqlalchemy as sa
-
-    run = sa.table("dag_run", sa.column("dag_id"), sa.column("run_id"), sa.column("conf"), schema=tables.xcom.schema)
-    wanted = f"{base_path.rstrip('/')}/{dag_id}/{run_id}/"
-    statement = (
-        sa.select(run.c.dag_id, run.c.run_id)
-        .where(_holds(run.c.conf, wanted, connection.dialect.name, binary=tables.line is Line.AF2))
-        .where(sa.or_(run.c.dag_id != dag_id, run.c.run_id != run_id))
-        .limit(MOST)
-    )
+    statement = confs_select(tables, connection.dialect.name, dag_id, run_id, base_path)
     return [(row.dag_id, row.run_id) for row in connection.execute(statement)]
 
 
-def has_triggers(connection: Any, tables: Tables, dag_id: str) -> bool:
+def confs_select(tables: Tables, dialect: str, dag_id: str, run_id: str, base_path: str) -> Any:
+    """The runs that came after this one and have such a conf: what a run triggers has a higher number."""
+    import sqlalchemy as sa
+
+    run = sa.table(
+        "dag_run", *(sa.column(name) for name in ("id", "dag_id", "run_id", "conf")), schema=tables.xcom.schema
+    )
+    itself = tables.dag_run.alias("itself")
+    number = sa.select(itself.c.id).where(itself.c.dag_id == dag_id, itself.c.run_id == run_id).scalar_subquery()
+    wanted = f"{base_path.rstrip('/')}/{dag_id}/{run_id}/"
+    return (
+        sa.select(run.c.dag_id, run.c.run_id)
+        .where(run.c.id > number)
+        .where(_holds(run.c.conf, wanted, dialect, binary=tables.line is Line.AF2))
+        .limit(MOST)
+    )
+
+
+def has_triggers(connection: Any, tables: Tables) -> bool:
     """Whether anything of the deployment waits in a trigger now."""
     import sqlalchemy as sa
 
@@ -49,21 +61,31 @@ def has_triggers(connection: Any, tables: Tables, dag_id: str) -> bool:
 def _instances_with(
     connection: Any, tables: Tables, name: str, column: str, dag_id: str, run_id: str, base_path: str
 ) -> list[tuple[str, int]]:
+    statement = instances_select(tables, connection.dialect.name, name, column, dag_id, run_id, base_path)
+    found: list[tuple[str, int]] = []
+    for row in stream(connection, statement, LARGE_ROWS):
+        # The base path alone is no path that was handed over: a template may well name it.
+        if path_in(row.said, base_path) is not None:
+            found.append((row.task_id, row.map_index))
+        if len(found) == MOST:
+            break
+    return found
+
+
+def instances_select(
+    tables: Tables, dialect: str, name: str, column: str, dag_id: str, run_id: str, base_path: str
+) -> Any:
+    """The instances of a run in whose column the base path occurs, with the column as text."""
     import sqlalchemy as sa
 
-    table = sa.table(
-        name,
-        *(sa.column(each) for each in ("dag_id", "run_id", "task_id", "map_index", column)),
-        schema=tables.xcom.schema,
-    )
-    statement = (
-        sa.select(table.c.task_id, table.c.map_index)
+    names = ("dag_id", "run_id", "task_id", "map_index", column)
+    table = sa.table(name, *(sa.column(each) for each in names), schema=tables.xcom.schema)
+    return (
+        sa.select(table.c.task_id, table.c.map_index, sa.cast(table.c[column], sa.Text).label("said"))
         .where(table.c.dag_id == dag_id, table.c.run_id == run_id)
-        .where(_holds(table.c[column], f"{base_path.rstrip('/')}/", connection.dialect.name, binary=False))
+        .where(_holds(table.c[column], f"{base_path.rstrip('/')}/", dialect, binary=False))
         .order_by(table.c.task_id, table.c.map_index)
-        .limit(MOST)
     )
-    return [(row.task_id, row.map_index) for row in connection.execute(statement)]
 
 
 def _holds(column: Any, text: str, dialect: str, *, binary: bool) -> Any:

@@ -24,6 +24,8 @@ LOOK_BACK_S = 3600.0
 OPEN_TIMEOUT_S = 30.0
 #: Runs and instances that are named.
 EXAMPLES = 5
+#: Neither these nor what they start push or pull an XCom: one that hides its environment is no reason to warn.
+RUN_NO_TASKS = ("api-server", "webserver")
 
 
 @dataclass(frozen=True)

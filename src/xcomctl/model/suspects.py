@@ -7,8 +7,8 @@ scheduler that was alive then (its ``job`` row tells), and for its tasks, which 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Optional
 
 from xcomctl.model.phases import Phase
@@ -66,3 +66,43 @@ def windows(
                 Window(start, end, each.phase, f"{each.context} was {each.phase} at {each.at} ({each.source})")
             )
     return found
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An instance: when its process started, once or, deferred and resumed, twice; ``ended`` is ``None`` while it runs."""
+
+    name: str
+    starts: tuple[datetime.datetime, ...]
+    ended: Optional[datetime.datetime] = None
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Instances that may have read a path string, each with the window that says so.
+
+    ``started`` did so after the run's first reference was there. ``ran_on`` were there before it, and not over when it
+    came. ``inside`` are all that started in a window, whatever the run held.
+    """
+
+    started: Mapping[str, Window] = field(default_factory=dict)
+    ran_on: Mapping[str, Window] = field(default_factory=dict)
+    inside: Mapping[str, Window] = field(default_factory=dict)
+
+
+def suspects(ran: Iterable[Ran], bad: Sequence[Window], first: Optional[datetime.datetime]) -> Suspects:
+    """Who may have read a path string. ``first`` is when the run's first reference was pushed, ``None`` for none."""
+    started, ran_on, inside = {}, {}, {}
+    for each in ran:
+        for moment in each.starts:
+            window = next((window for window in bad if window.holds(moment)), None)
+            if window is None:
+                continue
+            inside[each.name] = window
+            if first is None:
+                continue
+            if moment > first:
+                started[each.name] = window
+            elif each.ended is None or each.ended > first:
+                ran_on[each.name] = window
+    return Suspects(started, {name: window for name, window in ran_on.items() if name not in started}, inside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -22,13 +23,32 @@ RESOLUTION, RUN = "resolution", "run"
 PUSHED_KEY = "pushed"
 
 
+_SHA_256 = re.compile("[0-9a-f]{64}")
+
+
+def is_pushed_digest(value: Any) -> bool:
+    """Whether a value is what the reference DAG says of another: its type, size and digest. Not some other "pushed"."""
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"type", "bytes", "digest"}
+        and isinstance(value["digest"], str)
+        and _SHA_256.fullmatch(value["digest"]) is not None
+    )
+
+
 @dataclass(frozen=True)
 class RunReviewQuery(Record):
-    """Which run to look at, and what was seen of the contexts' phases before (``observations``)."""
+    """Which run to look at, and what was seen of the contexts' phases before (``observations``).
+
+    ``default_base_path`` is what to take where the context resolves no base path. With ``logs`` the logs of the run's tasks
+    are read as well.
+    """
 
     dag_id: str
     run_id: str
     observations: tuple[Observation, ...] = ()
+    default_base_path: Optional[str] = None
+    logs: bool = False
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
@@ -58,13 +78,17 @@ class RunStateAnswer(Record):
 
 @dataclass(frozen=True)
 class VerifiedContext:
-    """One context: what it resolves (``None`` when it did not answer), and the checks about that."""
+    """One context: what it resolves (``None`` when it did not answer), and the checks about that.
+
+    ``phases`` are those of what starts tasks there, with who has it: ``now`` for a fresh process.
+    """
 
     name: str
     resolution: Optional[Resolution]
     checks: tuple[Check, ...]
     airflow: str = ""
     common_io: str = ""
+    phases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,7 +181,7 @@ class _Row:
 
 
 _TABLE = (
-    _Row("every context resolves path, threshold and class", ("resolution_settings", "resolution_class", "context_answers")),
+    _Row("every context resolves path, threshold and class", ("resolution_settings", "resolution_class", "resolution_running", "config_drift", "context_answers")),
     _Row("run success", ("run_succeeded",)),
     _Row("0 XCom-failed task", ("tasks_failed_after_push",)),
     _Row("trajectory readable", ("trajectory_readable", "references_resolve", "values_equal_pushed")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from xcomctl.model.verdicts import Status, Verdict
-from xcomctl.model.verification import VerifyReport
+from xcomctl.model.verification import VALIDATED, VerifyReport
 from xcomctl.report import check_words
 from xcomctl.report.page import VERDICT_STYLE, Page
 from xcomctl.report.text import printable
@@ -41,8 +41,9 @@ def render_verify(report: VerifyReport, stream: TextIO, *, quiet: bool = False, 
             heads=("observation", "seen", "verdict"),
         )
     what = "" if report.run else " (resolution alone: no run was looked at)"
+    verdict = f"resolution {report.verdict}" if report.verdict == VALIDATED and not report.run else report.verdict
     style = VERDICT_STYLE.get(report.as_verdict, VERDICT_STYLE.get(Verdict.WARNINGS))
-    page.heading(f"{report.verdict}{what} (exit {report.exit_code}): {check_words.tally(report.checks)}", style)
+    page.heading(f"{verdict}{what} (exit {report.exit_code}): {check_words.tally(report.checks)}", style)
     for step in report.next_steps:
         for line in step.splitlines():
             page.verbatim(f"→ {printable(line)}", "bold")

@@ -13,8 +13,9 @@ from xcomctl.journal.local import LocalJournal, now, this_actor
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND
 from xcomctl.model.requests import Resolution, ResolvedSetting
+from xcomctl.model.status import RunningProcess, StatusAnswer, StoreState
 from xcomctl.model.verdicts import Check, Status
-from xcomctl.model.verification import VerifiedContext, VerifyReport
+from xcomctl.model.verification import RunStateAnswer, VerifiedContext, VerifyReport
 
 PATH = "s3://aws_default@artifacts/xcom"
 OFFLOAD = Resolution(
@@ -39,6 +40,10 @@ EMPTY = replace(OFFLOAD, path=ResolvedSetting("", "provider default"), phase="mi
         (replace(OFFLOAD, path=ResolvedSetting(None, None, "KeyError")), Expected(), {"resolution_settings"}, "does not resolve"),
         (replace(OFFLOAD, class_path=None, class_error="ImportError"), Expected(), {"resolution_class"}, "XCom does not import"),
         (replace(OFFLOAD, class_path=BASE_XCOM, phase="inline"), Expected(), {"resolution_class"}, "readers of references get path strings"),
+        (replace(OFFLOAD, class_path="my.own.XComObjectStorageBackend", phase="unknown"), Expected(), {"resolution_class"}, "XCom is my.own.XComObjectStorageBackend"),
+        (replace(OFFLOAD, class_path="my.own.Backend", phase="unknown"), Expected("my.own.Backend"), set(), ""),
+        (replace(OFFLOAD, class_path="airflow.sdk.bases.xcom.BaseXCom", phase="inline"), Expected(BASE_XCOM), set(), ""),
+        (OFFLOAD, Expected("XComObjectStorageBackend", path=PATH + "/"), set(), ""),
         (replace(EMPTY, near_misses=("X is not read",)), Expected(), {"resolution_settings", "resolution_names"}, "X is not read"),
     ],
 )  # fmt: skip
@@ -52,6 +57,57 @@ def test_what_a_context_resolves(found, expected, failing, words):
 def test_a_near_miss_beside_the_correct_name_is_a_warning():
     checks = list(resolution.checks(replace(OFFLOAD, near_misses=("X is not read",)), Expected()))
     assert [check.status for check in checks] == [Status.OK, Status.OK, Status.WARN]
+
+
+SCHEDULER = RunningProcess("scheduler", 7, "inline", None, "xcom_backend airflow.models.xcom.BaseXCom")
+
+
+def answer(*running: RunningProcess, processes: int = 2) -> StatusAnswer:
+    return StatusAnswer("3.3.2", "3", "3.12", "host", {}, OFFLOAD, StoreState(None), None, processes, running)
+
+
+@pytest.mark.parametrize(
+    ("running", "processes", "status", "words", "phases"),
+    [
+        ((), 2, Status.OK, "2 processes started with what resolves", {"offload": "now"}),
+        ((), 0, None, "", {"offload": "now"}),
+        ((SCHEDULER,), 1, Status.FAIL, "KILL-SWITCH: scheduler (pid 7) started in inline", {"inline": "running scheduler"}),
+        ((replace(SCHEDULER, phase="dual-read"),), 2, Status.SKIP, "started in dual-read", {"dual-read": "running scheduler"}),
+        ((replace(SCHEDULER, component="api-server"),), 2, Status.WARN, "api-server (pid 7)", {"offload": "now"}),
+        ((replace(SCHEDULER, phase=None),), 1, Status.OK, "cannot be read", {"offload": "now"}),
+        ((replace(SCHEDULER, phase=None),), 0, Status.WARN, "cannot be read", {"offload": "now"}),
+    ],
+)  # fmt: skip
+def test_what_runs_counts_and_not_what_a_fresh_process_resolves(running, processes, status, words, phases):
+    found = resolution.running(answer(*running, processes=processes))
+    assert (None if found is None else found.status) is status
+    assert found is None or words in found.detail
+    assert found is None or status not in (Status.FAIL, Status.SKIP) or "restart scheduler (pid 7)" in found.hint
+    assert resolution.phases(answer(*running, processes=processes)) == phases
+
+
+def test_what_was_seen_now_is_that_of_what_starts_tasks():
+    context = VerifiedContext("a", OFFLOAD, (), phases={"inline": "running scheduler"})
+    silent = VerifiedContext("b", None, ())
+    (found,) = verify.observed_now([context, silent])
+    assert (found.context, found.phase, found.source) == ("a", "inline", "running scheduler")
+
+
+class Interrupting:
+    """A run whose watching is interrupted."""
+
+    def trigger(self, dag_id: str, run_id: str, conf: object) -> None: ...
+
+    def state(self, dag_id: str, run_id: str) -> RunStateAnswer:
+        raise KeyboardInterrupt
+
+
+def test_who_interrupts_the_watch_is_told_that_the_run_goes_on():
+    with pytest.raises(verify.Interrupted, match=r"the run run-1 of dag, .* goes on"):
+        verify.triggered(Interrupting(), "dag", "run-1", {}, 5, lambda what: None)
+    with pytest.raises(KeyboardInterrupt) as caught:  # a run that somebody else started is not ours to speak of
+        verify.watch(Interrupting(), "dag", "run-1", 5, lambda what: None)
+    assert not isinstance(caught.value, verify.Interrupted)
 
 
 def test_the_journal_tells_of_the_same_contexts_of_the_same_deployment(tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xcomctl.agent.context import RequestContext, RequestError
 from xcomctl.agent.requests.common import base_path_of, open_metadata
 from xcomctl.airflow_compat import configuration, loading
-from xcomctl.checks import run_paths, run_states, run_values
+from xcomctl.checks import run_logs, run_paths, run_states, run_values
 from xcomctl.checks.run_interface import RunSubject, run_all
 from xcomctl.metadata.runs import state_of
 from xcomctl.model.phases import phase_of
@@ -45,7 +45,7 @@ def run(context: RequestContext) -> RunReviewAnswer:
             safe_point=context.check,
             progress=context.progress,
         )
-        for check in run_all(CHECKS, subject):
+        for check in run_all((*CHECKS, *(run_logs.CHECKS if query.logs else ())), subject):
             context.emit(check)
             context.flush()
     return RunReviewAnswer(state, phase, base_path, tuple(subject.handed_over), metadata.warnings)

@@ -1,0 +1,62 @@
+"""Which lines of a task's log tell of an XCom that could not be stored or read, or of a path taken for data. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Optional
+
+from xcomctl.model.handed_over import path_in
+
+#: What is true when the check of logs is OK.
+LOGS_TITLE = "the logs of the run's tasks tell of no XCom error"
+#: Instances whose logs are read, the failed ones first.
+MOST_LOGS = 100
+#: Lines that are quoted of one log, and characters of a line.
+LINES_OF_ONE = 3
+_QUOTED = 200
+
+#: How Airflow shows what a task returned: data, in which any word may stand.
+_RETURNED = "Returned value was: "
+#: What xcomctl's own tasks print.
+_OWN = ("xcomctl-answer: ", "xcomctl-probe: ")
+#: A frame of a traceback, and what an error is called. No pattern looks further than a word: lines are as long as values.
+_FRAME = re.compile(r'^\s*File "[^"]{1,400}xcom')
+_ERROR = re.compile(r"error\b|exception|traceback|denied|not found|no such")
+
+
+def telling(log: str, base_path: str) -> list[str]:
+    """The first few lines of a log that tell, cut short."""
+    found = []
+    for line in log.splitlines():
+        if _tells(line, base_path):
+            found.append(" ".join(line.split())[:_QUOTED])
+            if len(found) == LINES_OF_ONE:
+                break
+    return found
+
+
+def _tells(line: str, base_path: str) -> bool:
+    if any(own in line for own in _OWN):
+        return False
+    if path_in(line, base_path) is not None:
+        return True
+    if _RETURNED in line:
+        return False
+    if _FRAME.search(line):
+        return True
+    lower = line.lower()
+    if "airflowconfigexception" in lower:
+        return True
+    about = "xcom" in lower or "objectstorage" in lower
+    return about and _ERROR.search(lower) is not None
+
+
+def verdict(instances: int, unread: int, lines: Iterable[str]) -> tuple[Optional[bool], str]:
+    """Whether the logs of a run are clean (``None``: not known), in a sentence. ``lines`` begin with their task."""
+    found = list(lines)
+    if found:
+        return False, f"{len(found)} lines; {found[0]}"
+    if unread:
+        return None, f"the logs of {unread} of {instances} instances were not read"
+    return True, f"the logs of {instances} instances tell of no XCom error, and hold no path under the base path"

@@ -1,0 +1,162 @@
+"""The checks of one run where they read the database alone: on a SQLite of each line's form."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from tests.support.run_database import BASE, Database, at
+from xcomctl.airflow_compat.errors import AirflowUnusable
+from xcomctl.checks import run_paths, run_states, run_values
+from xcomctl.checks.interface import Finding, ok
+from xcomctl.checks.run_interface import RunCheck, RunSubject, run_all
+from xcomctl.checks.run_values import Names, Values
+from xcomctl.model.phases import Line
+from xcomctl.model.settings import Settings
+from xcomctl.model.suspects import Observation
+from xcomctl.model.verdicts import Check, Status
+
+PATH = f"{BASE}/dag/run/a/01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.fixture(params=list(Line))
+def database(request):
+    database = Database(request.param)
+    yield database
+    database.engine.dispose()
+
+
+def seen(minutes: float, phase: str) -> Observation:
+    return Observation(at(minutes).isoformat(), phase, "scheduler", "verify")
+
+
+def subject(database: Database, connection, *observations: Observation, base_path: str = BASE) -> RunSubject:
+    return RunSubject(
+        connection,
+        database.tables,
+        "dag",
+        "run",
+        Settings(None, base_path, 10, None),
+        "offload",
+        base_path,
+        observations,
+    )
+
+
+def found(database: Database, check: RunCheck, *observations: Observation, base_path: str = BASE) -> Check:
+    with database.engine.connect() as connection:
+        (outcome,) = run_all([check], subject(database, connection, *observations, base_path=base_path))
+    return outcome
+
+
+STARTED = run_paths.CHECKS[1]
+INLINE = seen(15, "inline")
+
+
+def a_run_with_a_reference(database: Database, started: float | None, first: float = 12) -> None:
+    """Inline from minute 10 to 20; ``b`` started then, and runs for a minute."""
+    database.scheduler(0, 9)
+    database.scheduler(10, 20)
+    database.scheduler(21, None)
+    database.pushed("a", PATH, first)
+    database.instance("b", "success", started if started is not None else 15)
+    if started is not None:
+        database.ran("b", started)
+
+
+@pytest.mark.parametrize(
+    ("started", "observed", "status", "words"),
+    [
+        (15, INLINE, Status.FAIL, "1 instances started while the run held references and scheduler was inline"),
+        (15, seen(15, "misconfigured"), Status.FAIL, "scheduler was misconfigured"),
+        (15, seen(15, "offload"), Status.OK, "no context was seen under inline"),
+        (15, seen(5, "inline"), Status.OK, "no instance of the run started under inline"),
+        (25, INLINE, Status.OK, "no instance of the run started under inline"),
+        (11.5, INLINE, Status.WARN, "ran on when it did"),
+        (10.5, INLINE, Status.OK, "no instance of the run started under inline"),
+        (None, INLINE, Status.SKIP, "when b started is not known"),
+        (None, seen(15, "offload"), Status.OK, "the starts of 1 instances are not either"),
+    ],
+)
+def test_who_started_under_what(database, started, observed, status, words):
+    a_run_with_a_reference(database, started)
+    outcome = found(database, STARTED, observed)
+    assert outcome.status is status and words in outcome.detail
+
+
+def test_references_of_other_runs_are_a_warning(database):
+    database.scheduler(10, 20)
+    database.pushed("a", 1)
+    database.instance("b", "success", 15)
+    database.ran("b", 15)
+    assert found(database, STARTED, INLINE).status is Status.OK
+    database.add("INSERT INTO dag_run (id, dag_id, run_id, state) VALUES (9, 'dag', 'earlier', 'success')")
+    database.pushed("a", PATH.replace("/run/", "/earlier/"), run_id="earlier")
+    outcome = found(database, STARTED, INLINE)
+    assert outcome.status is Status.WARN and "include_prior_dates" in outcome.detail
+
+
+def test_a_task_that_was_deferred_under_inline_is_a_suspect_when_it_is_resumed_later(database):
+    a_run_with_a_reference(database, 15)
+    database.ran("b", 25)
+    assert found(database, STARTED, INLINE).status is Status.FAIL
+
+
+def test_without_a_base_path_a_window_is_no_answer(database):
+    a_run_with_a_reference(database, 15)
+    assert found(database, STARTED, INLINE, base_path="").status is Status.SKIP
+
+
+@pytest.mark.parametrize(("state", "more"), [("failed", ""), ("up_for_retry", "; 1 of them will try again")])
+def test_a_task_that_failed_after_a_push(database, state, more):
+    check = run_states.CHECKS[1]
+    database.instance("b", state, 2)
+    assert found(database, check).status is Status.OK
+    database.pushed("a")
+    outcome = found(database, check)
+    assert outcome.status is Status.FAIL
+    assert f"1 instances failed although a task upstream of them pushed{more}: b" in outcome.detail
+    assert "not in the database" in outcome.detail
+    database.add("DELETE FROM serialized_dag")
+    assert found(database, check).status is Status.SKIP
+
+
+def test_a_database_that_does_not_answer_is_no_reason_for_a_kill_switch(database):
+    def raising(error: Exception) -> RunCheck:
+        def run(subject: RunSubject) -> Finding:
+            raise error
+
+        return RunCheck("id", "title", run)
+
+    for error, status in (
+        (OperationalError("SELECT 1", {}, Exception("server closed the connection")), Status.SKIP),
+        (AirflowUnusable("the store does not answer"), Status.SKIP),
+        (ValueError("ours"), Status.FAIL),
+    ):
+        assert found(database, raising(error)).status is status
+    with database.engine.connect() as connection:
+        checks = [raising(ValueError("ours")), RunCheck("next", "title", lambda subject: ok("looked at"))]
+        assert [each.id for each in run_all(checks, subject(database, connection))] == ["id", "next"]
+
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def test_values_and_what_was_pushed_meet_in_any_order_and_are_let_go():
+    values = Values()
+    pushed = {"type": "int", "bytes": 1, "digest": DIGEST}
+    for place, key, value in (
+        (("a", 0), "pushed", pushed), (("a", 0), "return_value", 1), (("a", 1), "return_value", 2), (("b", -1), "pushed", pushed),
+        (("c", -1), "pushed", {"digest": "sha256:1"}), (("c", -1), "return_value", 3),
+    ):  # fmt: skip
+        run_values._compare(values, place, key, value)
+    assert (values.compared, values.different.first) == (1, ["a[0]"])
+    assert set(values.pushed) == {("b", -1)} and set(values.digests) == {("a", 1), ("c", -1)}
+
+
+def test_of_many_names_a_few_are_kept():
+    names = Names()
+    for number in range(10_000):
+        names.add(str(number))
+    assert str(names) == "0, 1, 2, 3, 4 and 9995 more"
+    assert len(names.first) == 200

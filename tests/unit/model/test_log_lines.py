@@ -1,0 +1,69 @@
+"""Lines of logs that tell of an XCom gone wrong or of a path taken for data, among all that logs hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from xcomctl.model.log_lines import telling, verdict
+
+BASE = "s3://store@bucket/xcom"
+PATH = f"{BASE}/dag/run/task/01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "airflow.exceptions.AirflowConfigException: section/key [common.io/xcom_objectstorage_path] not found in config",
+        "ImportError: cannot import name 'XComObjectStorageBackend'",
+        "[2026-06-06T12:00:00] {taskinstance.py:1} ERROR - could not push the XCom",
+        "PermissionError: Access Denied: bucket/xcom/dag/run",
+        '  File "/opt/python/airflow/providers/common/io/xcom/backend.py", line 143, in serialize_value',
+        '  File "/opt/python/airflow/sdk/execution_time/xcom.py", line 1, in get_one',
+        f"INFO - Done. Returned value was: {PATH}",
+        f"Running command: ['bash', '-c', 'echo {PATH}']",
+    ],
+)
+def test_what_tells(line):
+    assert telling(f"fine\n{line}\nfine", BASE) == [" ".join(line.split())[:200]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Done. Returned value was: {'error': 'xcom not found'}",
+        "Pushing xcom ti=1", "an error of its own: division by zero", "xcomctl-answer: {\"error\": \"xcom\"}",
+        f"reading the reports below {BASE}/", 'File "/opt/dags/report.py", line 3, in main',
+    ],
+)  # fmt: skip
+def test_what_does_not(line):
+    assert telling(line, BASE) == []
+
+
+def test_without_a_base_path_errors_still_tell_and_paths_do_not():
+    assert telling(f"got {PATH}", "") == []
+    assert telling("AirflowConfigException", "") == ["AirflowConfigException"]
+
+
+def test_a_few_lines_of_one_log_are_quoted_and_cut_short():
+    lines = telling("\n".join(f"XCom error {n} " + "x" * 1_000 for n in range(50)), BASE)
+    assert len(lines) == 3 and max(map(len, lines)) == 200
+
+
+@pytest.mark.parametrize("character", ["a", "x", " ", "/", '"'])
+def test_a_line_as_long_as_a_large_value_is_read_in_one_go(character):
+    """Two million characters: a pattern that looked ahead from each of them would never come back."""
+    assert telling(character * 2_000_000, BASE) == []
+    assert telling("xcom" + character * 2_000_000, BASE) == []
+
+
+@pytest.mark.parametrize(
+    ("unread", "lines", "clean", "said"),
+    [
+        (0, [], True, "the logs of 7 instances"),
+        (2, [], None, "2 of 7 instances were not read"),
+        (2, ["a: XCom error"], False, "1 lines; a: XCom error"),
+    ],
+)
+def test_logs_that_were_not_read_are_never_clean(unread, lines, clean, said):
+    found, words = verdict(7, unread, lines)
+    assert found is clean and said in words

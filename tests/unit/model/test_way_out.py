@@ -1,0 +1,47 @@
+"""The lines that end an incident: what has to be set from each phase, and what to clear afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
+from xcomctl.model.way_out import clear_steps, once, pull_step, settings_lines, steps
+
+PATH = "s3://store@bucket/xcom"
+BACKEND_LINE = f"AIRFLOW__CORE__XCOM_BACKEND={OBJECT_STORAGE_BACKEND}"
+PATH_LINE = f"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH={PATH}"
+THRESHOLD_LINE = 'AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD="-1"'
+
+
+@pytest.mark.parametrize(
+    ("phase", "lines"),
+    [
+        ("offload", [THRESHOLD_LINE]),  # the soft kill-switch: backend and path stay
+        ("dual-read", []),
+        ("misconfigured", [PATH_LINE, THRESHOLD_LINE]),
+        ("inline", [BACKEND_LINE, PATH_LINE, THRESHOLD_LINE]),
+        ("unknown", [BACKEND_LINE, PATH_LINE, THRESHOLD_LINE]),
+    ],
+)
+def test_every_phase_leads_to_dual_read(phase, lines):
+    assert list(settings_lines(phase, PATH)) == lines
+    said = list(steps(phase, PATH, " -D staging"))
+    assert said[-1] == "xcomctl status -D staging"
+    assert all(line in said[0] for line in lines) and len(said) == (2 if lines else 1)
+
+
+def test_a_path_that_nobody_knows_is_a_pattern_to_fill_in():
+    assert "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH=s3://CONNECTION@BUCKET/xcom" in list(
+        settings_lines("inline", None)
+    )
+
+
+def test_what_to_clear_is_named_with_its_run_and_also_where_it_succeeded():
+    (line,) = clear_steps("dag", "run 1", [f"task[{number}]" for number in range(12)])
+    assert "task[0], task[1]" in line and "and 2 more of dag run 1" in line and "only_failed=false" in line
+    assert list(clear_steps("dag", "run", [])) == []
+
+
+def test_a_command_can_be_typed_whatever_the_run_is_called():
+    assert pull_step("dag", "it's 1", " --via x") == """xcomctl pull -d dag -r 'it'"'"'s 1' --via x"""
+    assert once(["a", "b", "a"]) == ("a", "b")
