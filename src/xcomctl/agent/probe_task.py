@@ -7,7 +7,7 @@ backend is in between, and returns it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import configuration, loading, xcom_class
@@ -18,14 +18,15 @@ from xcomctl.roundtrip.in_run import MAPPED, Pulled, push_all
 
 #: Where no path resolves, texts "under the base path" are made for this.
 _NO_PATH = "s3://xcomctl_probe@probe/xcom"
-ERRORS = "xcomctl_errors"
+#: The key under which stands what was pushed: all ids, and the errors by the ids of those that could not be.
+PUSHED = "xcomctl_pushed"
 
 
 def push(ti: Any) -> None:
-    """Push both corpora, each value under its id, and the errors that this gave."""
+    """Push both corpora, each value under its id, and then what that came to."""
     _begin()
-    errors = push_all(lambda key, value: ti.xcom_push(key=key, value=value), _base_path())
-    ti.xcom_push(key=ERRORS, value=errors)
+    ids, errors = push_all(lambda key, value: ti.xcom_push(key=key, value=value), _base_path())
+    ti.xcom_push(key=PUSHED, value={"ids": ids, "errors": errors})
 
 
 def pull(ti: Any, task_id: str, step: str, map_index: Optional[int] = None) -> dict[str, Any]:
@@ -33,20 +34,23 @@ def pull(ti: Any, task_id: str, step: str, map_index: Optional[int] = None) -> d
     _begin()
     found = _pulled(step)
     indexes = {} if map_index is None else {"map_indexes": map_index}
-    errors = ti.xcom_pull(task_ids=task_id, key=ERRORS, **indexes)
-    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, **indexes), _mapping(errors))
+    pushed = ti.xcom_pull(task_ids=task_id, key=PUSHED, **indexes)
+    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, **indexes), _mapping(pushed))
     return _part(found, step)
 
 
 def pull_prior(ti: Any, task_id: str) -> dict[str, Any]:
-    """Pull what that task pushed in an earlier run of this DAG; it has not begun in this one."""
+    """Pull what that task pushed in an earlier run of this DAG; it has not begun in this one.
+
+    The file may have carried another xcomctl then: what that one did not know is not looked for.
+    """
     _begin()
     step = "prior dates"
     found = _pulled(step)
-    errors = ti.xcom_pull(task_ids=task_id, key=ERRORS, include_prior_dates=True)
-    if errors is None:
+    pushed = ti.xcom_pull(task_ids=task_id, key=PUSHED, include_prior_dates=True)
+    if pushed is None:
         return {"step": step, "prior": False}
-    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, include_prior_dates=True), _mapping(errors))
+    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, include_prior_dates=True), _mapping(pushed))
     return {**_part(found, step), "prior": True}
 
 
@@ -64,8 +68,8 @@ def expanded(item: Any, map_index: int) -> dict[str, Any]:
     return _part(found, step)
 
 
-def report(run_id: str, parts: Iterable[Any]) -> dict[str, str]:
-    """All of it together. A part that is no dict is a task that gave no answer."""
+def report(run_id: str, parts: Iterable[Any], digest: str = "") -> dict[str, str]:
+    """All of it together. A part that is no dict is a task that gave no answer. ``digest``: of the file's xcomctl."""
     _begin()
     counts: dict[str, int] = {}
     differences: list[probe.ProbeDifference] = []
@@ -82,7 +86,7 @@ def report(run_id: str, parts: Iterable[Any]) -> dict[str, str]:
             counts[name] = counts.get(name, 0) + int(count)
         differences += [probe.ProbeDifference.from_json(each) for each in part.get("differences") or ()]
         notes.update(dict.fromkeys(f"the metadata column: {each}" for each in part.get("column") or ()))
-    answer = probe.ProbeRunAnswer(run_id, counts, tuple(differences), tuple(notes), tuple(unmeasured), prior)
+    answer = probe.ProbeRunAnswer(run_id, counts, tuple(differences), tuple(notes), tuple(unmeasured), prior, digest)
     value = probe.packed(answer)
     print(probe.LOG_MARK + json.dumps(value), flush=True)
     return value
@@ -103,10 +107,10 @@ def _pulled(step: str) -> Pulled:
     return Pulled(_base_path(), threshold if isinstance(threshold, int) else -1, step)
 
 
-def _mapping(errors: Any) -> Mapping[str, Sequence[str]]:
-    if not isinstance(errors, Mapping):
-        raise RuntimeError(f"the errors of the pushes came back as {type(errors).__name__}")
-    return errors
+def _mapping(pushed: Any) -> Mapping[str, Any]:
+    if not isinstance(pushed, Mapping):
+        raise RuntimeError(f"what the pushes came to came back as {type(pushed).__name__}, not as a dict")
+    return pushed
 
 
 def _part(found: Pulled, step: str) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def trigger(dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
 
 def first_log(dag_id: str, run_id: str, task_id: str) -> str:
     """The log of the first try of a task that is not mapped, wherever Airflow keeps it; empty if there is none yet."""
+    return log_of(dag_id, run_id, task_id, -1, 1)
+
+
+def log_of(dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
+    """The log of one try of a task instance, wherever Airflow keeps it; empty if there is none. Raises what Airflow raises."""
     reader = loading.module("airflow.utils.log.log_reader").TaskLogReader()
     instance_class = loading.module("airflow.models.taskinstance").TaskInstance
     create_session = loading.module("airflow.utils.session").create_session
@@ -44,12 +49,12 @@ def first_log(dag_id: str, run_id: str, task_id: str) -> str:
                 instance_class.dag_id == dag_id,
                 instance_class.run_id == run_id,
                 instance_class.task_id == task_id,
-                instance_class.map_index == -1,
+                instance_class.map_index == map_index,
             )
         ).one_or_none()
         if instance is None or not reader.supports_read:
             return ""
-        parts, _ = reader.read_log_chunks(instance, 1, {})
+        parts, _ = reader.read_log_chunks(instance, try_number, {})
         return "\n".join(_texts(parts))
 
 
@@ -61,6 +66,8 @@ def _texts(part: Any) -> Iterator[str]:
         message = part.model_dump()
         yield str(message.get("event", ""))
         for detail in message.get("error_detail") or ():
+            for frame in detail.get("frames") or ():
+                yield f'  File "{frame.get("filename")}", line {frame.get("lineno")}, in {frame.get("name")}'
             yield f"{detail.get('exc_type')}: {detail.get('exc_value')}"
     elif isinstance(part, Iterable):
         for entry in part:

@@ -16,13 +16,7 @@ from xcomctl.model.verdicts import Status
 from xcomctl.roundtrip import defects
 from xcomctl.roundtrip.control_flow import corpus
 from xcomctl.roundtrip.folder import new_folder
-
-#: One question has to be answered in the time that a check may take: so many values are asked for at once, or fewer
-#: where the store is far away.
-VALUES_AT_ONCE = 16
-#: What an offloaded value costs in requests to the store (a write four, a read two), and the removal after a question.
-REQUESTS_PER_VALUE = 6
-REQUESTS_PER_REMOVAL = 6
+from xcomctl.roundtrip.readiness import VALUES_AT_ONCE, values_at_once
 
 #: How many values of a kind are shown; ``data`` holds all of them.
 EXAMPLES = 3
@@ -76,10 +70,7 @@ def _at_once(subject: Subject) -> int:
     """So many values that their requests take half of the time that there is, by what the store's own steps took."""
     found = [outcome.data for outcome in map(subject.outcome, _STORE_STEPS) if outcome is not None]
     slowest = max((data.get("latency_ms", 0) / (data.get("requests") or 1) for data in found), default=0)
-    if not slowest:
-        return VALUES_AT_ONCE
-    fitting = subject.options.timeout_s * 1000 / 2 / slowest - REQUESTS_PER_REMOVAL
-    return max(1, min(VALUES_AT_ONCE, int(fitting / REQUESTS_PER_VALUE)))
+    return values_at_once(subject.options.timeout_s, slowest)
 
 
 def _timed_out(subject: Subject, done: str, folder: str) -> Finding:

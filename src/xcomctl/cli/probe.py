@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 from xcomctl.cli import api, contexts
 from xcomctl.model.phases import Phase
 from xcomctl.model.preflight import DEFAULT_TASK_TIMEOUT_S, DEFAULT_TIMEOUT_S
-from xcomctl.model.probe import CONTROL_FLOW, DATA, SCHEMA, ProbeQuery
+from xcomctl.model.probe import CONTROL_FLOW, DATA, ProbeQuery
 from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from xcomctl.assess.fleet import Fleet
-    from xcomctl.deployment.deployments import ApiEntry
-    from xcomctl.model.probe import ProbeReport, ProbeRunAnswer
-    from xcomctl.report.progress import Progress
+    from xcomctl.model.probe import ProbeReport
 
 NAME = "probe"
 _CORPORA = {"control-flow": CONTROL_FLOW, "data": DATA}
@@ -32,8 +29,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "into the database and, where the phase reads from the store, into the store; what comes back is compared with "
         "what BaseXCom gives, in value and type. Objects are written below the base path and removed again. Works "
         "without arguments.",
-        epilog="Exit codes: 0 control flow is green; 2 usage; 3 it is not, or something was left behind; 5 something "
-        "could not be put through.",
+        epilog="Exit codes: 0 control flow is green; 2 usage; 3 it is red, or something was left behind; 5 something "
+        "could not be put through. Differences in data are yellow and fail nothing.",
     )
     which = parser.add_argument_group("what to put through")
     which.add_argument("--only", choices=tuple(_CORPORA), action="append", help="only this corpus")
@@ -44,14 +41,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     planned.add_argument("--phase", choices=tuple(phase.value for phase in Phase if phase.is_target), help="as in this phase")  # fmt: skip
     planned.add_argument("--path", metavar="URL", help="with this base path")
     planned.add_argument("--threshold", metavar="BYTES", type=int, help="with this threshold")
-    planned.add_argument("--planned", action="store_true", help="what the deployment of xcomctl.toml plans")
+    planned.add_argument("--compression", metavar="CODEC", help="with this compression; empty for none")
+    planned.add_argument("--planned", action="store_true", help="what the deployment of xcomctl.toml plans, where no option says otherwise")  # fmt: skip
     planned.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=DEFAULT_TIMEOUT_S, help="what a question may take (default: 30)")  # fmt: skip
     contexts.add_options(parser)
     task = parser.add_argument_group("with --run")
     api.add_options(task, "trigger and read through this REST API (default: through a context)")
     task.add_argument("--once", action="store_true", help="no second run for pulls from an earlier one")
     task.add_argument("--task-timeout", metavar="SECONDS", type=contexts.seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long a run may take (default: 300)")  # fmt: skip
-    contexts.add_output_options(parser, "json")
+    contexts.add_output_options(parser, "json", "junit")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
@@ -64,84 +62,56 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.report.progress import progress_for
 
     chosen = contexts.deployment(args)
-    planned = chosen.settings if chosen is not None and args.planned else None
-    query = ProbeQuery(
-        path=args.path or (planned.path if planned is not None else None),
-        threshold=args.threshold
-        if args.threshold is not None
-        else (planned.threshold if planned is not None else None),
+    query = probe.with_plan(_query(args), chosen, planned=args.planned)
+    if args.planned and query.path is None and query.threshold is None and query.phase is None:
+        args.usage_error("--planned needs to know what is planned: -D NAME, or --phase, --path and --threshold")
+    through = None
+    if args.through_run:
+        through = probe.ThroughRun(api.entry(args, chosen), args.task_timeout, args.once)
+    # Managed Airflow gives no way into a context; its API alone is named then.
+    reaches = [] if args.api and not (args.via or args.python or chosen) else contexts.reaches(args, chosen)
+    probe.refuse_without_contexts(reaches, through, chosen)
+    if args.dry_run:
+        print("\n".join(probe.lines(reaches, query, through)))
+        return Verdict.OK.exit_code
+    progress = progress_for(sys.stderr)
+    try:
+        reports = probe.execute(reaches, query, through, progress, contexts.log(args.verbose))
+    finally:
+        progress.close()
+    _render(reports, args.output)
+    try:
+        probe.record(reports, chosen.name if chosen is not None else None, contexts.journal(args, chosen))
+    except UserError as error:
+        print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
+    return probe.verdict(reports).exit_code
+
+
+def _query(args: argparse.Namespace) -> ProbeQuery:
+    return ProbeQuery(
+        path=args.path,
+        threshold=args.threshold,
+        compression=args.compression,
         phase=args.phase,
         store=not args.no_store,
         classes=tuple(_CORPORA[name] for name in _CORPORA if not args.only or name in args.only),
         timeout_s=args.timeout,
     )
-    entry = api.entry(args, chosen) if args.through_run else None
-    progress = progress_for(sys.stderr)
-    try:
-        with contexts.fleet(args, chosen) as fleet:
-            if args.dry_run:
-                through = "" if not args.through_run else entry.url if entry is not None else fleet.contexts[0].name
-                print("\n".join(probe.lines([context.name for context in fleet.contexts], query, through)))
-                return Verdict.OK.exit_code
-            reports = probe.probe(fleet, query, progress)
-            if args.through_run:
-                reports = _with_run(reports, _through_tasks(fleet, entry, args, progress))
-    finally:
-        progress.close()
-    found = probe.verdict(reports)
-    _render(reports, found, args.output)
-    try:
-        probe.record(reports, chosen.name if chosen is not None else None, contexts.journal(args, chosen))
-    except UserError as error:
-        print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
-    return found.exit_code
 
 
-def _with_run(reports: list[ProbeReport], found: ProbeRunAnswer) -> list[ProbeReport]:
-    """A real run is of the whole deployment; it stands with the first context."""
-    import dataclasses
-
-    return [dataclasses.replace(reports[0], run=found), *reports[1:]]
-
-
-def _through_tasks(
-    fleet: Fleet, entry: ApiEntry | None, args: argparse.Namespace, progress: Progress
-) -> ProbeRunAnswer:
-    timeout_s, once = args.task_timeout, args.once
-    from xcomctl.assess.api_login import connect
-    from xcomctl.assess.in_task import AgentWay, RestWay
-    from xcomctl.assess.probe_run import through_tasks
-    from xcomctl.errors import UserError
-    from xcomctl.model.probe import DAG_ID, REPORT_TASK, ProbeRunAnswer
-
-    with progress.step("run", "Probe through the tasks of a real run") as step:
-        try:
-            if entry is not None:
-                with connect(entry) as client:
-                    return through_tasks(RestWay(client, DAG_ID, REPORT_TASK), timeout_s, step.waiting, once=once)
-            return fleet.with_database(
-                lambda session: through_tasks(
-                    AgentWay(session, timeout_s, DAG_ID, REPORT_TASK), timeout_s, step.waiting, once=once
-                )
-            )
-        except UserError as error:
-            return ProbeRunAnswer("no run", unmeasured=(error.message,))
-
-
-def _render(reports: list[ProbeReport], found: Verdict, output: str) -> None:
+def _render(reports: list[ProbeReport], output: str) -> None:
     if output == "json":
+        from xcomctl.assess.probe import document
         from xcomctl.model.redaction import redact_mapping
 
-        record = {
-            "schema": SCHEMA,
-            "verdict": found.value,
-            "exit_code": found.exit_code,
-            "contexts": [report.to_json() for report in reports],
-            "next_steps": list(dict.fromkeys(step for report in reports for step in report.to_json()["next_steps"])),
-        }
-        json.dump(redact_mapping(record), sys.stdout, indent=2)
+        json.dump(redact_mapping(document(reports)), sys.stdout, indent=2)
         print()
-        return
-    from xcomctl.report.probe_text import render_probe
+    elif output == "junit":
+        from xcomctl.report.junit import render_junit
+        from xcomctl.report.probe_checks import checks_of
 
-    render_probe(reports, sys.stdout)
+        render_junit(f"xcomctl {NAME}", [(report.context, checks_of(report)) for report in reports], sys.stdout)
+    else:
+        from xcomctl.report.probe_text import render_probe
+
+        render_probe(reports, sys.stdout)

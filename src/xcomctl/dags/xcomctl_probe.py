@@ -7,7 +7,7 @@ It works with Airflow 2.9 and later, 3.0 and later.
 * ``push_mapped`` does the same in two map indexes, ``pull_mapped`` compares one of them.
 * ``plan`` is mapped over by ``expanded``, which compares its input.
 * ``prior`` pulls with ``include_prior_dates`` what ``push`` pushed in an earlier run.
-* ``resumed`` defers, and compares what it pulls once a trigger has resumed it; what it returns is pushed from there.
+* ``resumed`` defers. Once a trigger has resumed it, it compares what it pulls, and pushes; ``pull_resumed`` pulls that.
 * ``report`` puts together what they found, and ``xcomctl probe --run`` reads that.
 
 The XComs of a run stay until the run is deleted; values above the threshold have objects in the store like any others.
@@ -19,7 +19,9 @@ import base64
 import io
 import sys
 import zipfile
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 try:
     from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
@@ -38,23 +40,29 @@ DIGEST = "@DIGEST@"
 WAIT = timedelta(seconds=10)
 
 
+@contextmanager
 def probe_task():
-    """The functions of the tasks, from the xcomctl in this file."""
+    """The functions of the tasks, from the xcomctl in this file; what had to be written for that is removed."""
     if ARCHIVE.startswith("@"):
         raise RuntimeError("this file carries no xcomctl: write it with `xcomctl dags export probe FOLDER`")
+    left_behind = None
     if "xcomctl" not in sys.modules:
         archive = base64.b64decode(ARCHIVE)
         boot = {"__name__": DIGEST}
         exec(zipfile.ZipFile(io.BytesIO(archive)).read("xcomctl/agent/boot.py"), boot)  # noqa: S102 - our own
-        place, _ = boot["importable"](archive)
+        place, left_behind = boot["importable"](archive)
         sys.path.insert(0, place)
-    from xcomctl.agent import probe_task as functions
+    try:
+        from xcomctl.agent import probe_task as functions
 
-    return functions
+        yield functions
+    finally:
+        if left_behind:
+            Path(left_behind).unlink()
 
 
 class Resumed(BaseOperator):
-    """Defers at once; the trigger's resume pulls, compares and returns."""
+    """Defers at once. The trigger's resume pushes, and pulls, compares and returns."""
 
     def execute(self, context):
         """Defer."""
@@ -62,7 +70,9 @@ class Resumed(BaseOperator):
 
     def resume(self, context, event=None):
         """What runs once the trigger fired."""
-        return probe_task().pull(context["ti"], "push", "resumed by a trigger")
+        with probe_task() as functions:
+            functions.push(context["ti"])
+            return functions.pull(context["ti"], "push", "resumed by a trigger")
 
 
 @dag(
@@ -81,47 +91,60 @@ def xcomctl_probe():
 
     @task(multiple_outputs=False)
     def prior():
-        return probe_task().pull_prior(get_current_context()["ti"], "push")
+        with probe_task() as functions:
+            return functions.pull_prior(get_current_context()["ti"], "push")
 
     # Whatever became of the look at an earlier run.
     @task(trigger_rule="all_done")
     def push():
-        probe_task().push(get_current_context()["ti"])
+        with probe_task() as functions:
+            functions.push(get_current_context()["ti"])
 
     @task(multiple_outputs=False)
     def pull():
-        return probe_task().pull(get_current_context()["ti"], "push", "another task")
+        with probe_task() as functions:
+            return functions.pull(get_current_context()["ti"], "push", "another task")
 
     @task
     def push_mapped(index):
-        probe_task().push(get_current_context()["ti"])
+        with probe_task() as functions:
+            functions.push(get_current_context()["ti"])
 
     @task(multiple_outputs=False)
     def pull_mapped():
-        return probe_task().pull(get_current_context()["ti"], "push_mapped", "mapped task", map_index=1)
+        with probe_task() as functions:
+            return functions.pull(get_current_context()["ti"], "push_mapped", "mapped task", map_index=1)
+
+    @task(multiple_outputs=False)
+    def pull_resumed():
+        with probe_task() as functions:
+            return functions.pull(get_current_context()["ti"], "resumed", "pushed once resumed")
 
     @task(multiple_outputs=False)
     def plan():
-        return probe_task().mapped()
+        with probe_task() as functions:
+            return functions.mapped()
 
     @task(multiple_outputs=False)
     def expanded(item):
-        ti = get_current_context()["ti"]
-        return probe_task().expanded(item, ti.map_index)
+        with probe_task() as functions:
+            return functions.expanded(item, get_current_context()["ti"].map_index)
 
     @task(multiple_outputs=False, trigger_rule="all_done")
     def report():
         context = get_current_context()
         ti = context["ti"]
-        parts = [ti.xcom_pull(task_ids=name) for name in ("prior", "pull", "pull_mapped", "resumed")]
+        parts = [ti.xcom_pull(task_ids=name) for name in ("prior", "pull", "pull_mapped", "resumed", "pull_resumed")]
         parts += list(ti.xcom_pull(task_ids="expanded") or [None])
-        return probe_task().report(context["dag_run"].run_id, parts)
+        with probe_task() as functions:
+            return functions.report(context["dag_run"].run_id, parts, DIGEST)
 
     pushed, resumed = push(), Resumed(task_id="resumed", retries=2, retry_delay=timedelta(seconds=5))
-    pulled, mapped, inputs = pull(), pull_mapped(), expanded.expand(item=plan())
+    pulled, mapped, inputs, after = pull(), pull_mapped(), expanded.expand(item=plan()), pull_resumed()
     prior() >> pushed >> [pulled, resumed]
+    resumed >> after
     push_mapped.expand(index=[0, 1]) >> mapped
-    [pulled, mapped, resumed, inputs] >> report()
+    [pulled, mapped, after, inputs] >> report()
 
 
 xcomctl_probe()

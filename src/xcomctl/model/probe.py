@@ -33,8 +33,8 @@ RUN_SCHEMA = "xcomctl.probe_run/1"
 class ProbeQuery(Record):
     """What to put through, and under which settings.
 
-    ``path``, ``threshold`` and ``phase`` are those of a flip that is planned; ``None`` for what resolves. ``store``
-    allows objects below the path, which are removed again. ``classes`` are the corpora.
+    ``path``, ``threshold``, ``compression`` and ``phase`` are those of a flip that is planned; ``None`` for what
+    resolves. ``store`` allows objects below the path, which are removed again. ``classes`` are the corpora.
     """
 
     path: Optional[str] = None
@@ -43,6 +43,7 @@ class ProbeQuery(Record):
     store: bool = True
     classes: tuple[str, ...] = (CONTROL_FLOW, DATA)
     timeout_s: float = DEFAULT_TIMEOUT_S
+    compression: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ class ProbeAnswer(Record):
 class ProbeRunAnswer(Record):
     """What the tasks of a real run found.
 
-    ``counts`` are the values by corpus and step, ``run_id`` is the run, which stays behind. ``prior`` tells whether an
-    earlier run was there to pull from with ``include_prior_dates``.
+    ``counts`` are the values by corpus and step. ``run_id`` is the run that stays behind, two of them with a comma between,
+    empty where none was started. ``prior`` tells whether an
+    earlier run was there to pull from with ``include_prior_dates``. ``digest`` tells which xcomctl the DAG file carries.
     """
 
     run_id: str
@@ -116,6 +118,7 @@ class ProbeRunAnswer(Record):
     notes: tuple[str, ...] = ()
     unmeasured: tuple[str, ...] = ()
     prior: bool = False
+    digest: str = ""
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
@@ -154,17 +157,22 @@ def in_log(log: str) -> Optional[ProbeRunAnswer]:
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """A whole probe of one context. ``answer`` is ``None`` where the context gave none, for the reason ``silent``."""
+    """A whole probe of one context.
+
+    ``answer`` is ``None`` where the context gave none, for the reason ``silent``; without a reason no context was asked,
+    and there is the ``run`` alone. ``classes`` are the corpora that were asked for.
+    """
 
     context: str
     answer: Optional[ProbeAnswer]
     differences: tuple[ProbeDifference, ...] = ()
     run: Optional[ProbeRunAnswer] = None
     silent: str = ""
+    classes: tuple[str, ...] = (CONTROL_FLOW, DATA)
 
     @property
     def control_flow(self) -> str:
-        """``green``, ``red``, or ``unknown`` when nothing of it was put through."""
+        """``green``, ``red``, or ``unknown`` when not all of it was put through, or nothing."""
         return self._colour(CONTROL_FLOW, RED)
 
     @property
@@ -173,25 +181,48 @@ class ProbeReport:
         return self._colour(DATA, YELLOW)
 
     @property
+    def colours(self) -> tuple[tuple[str, str], ...]:
+        """The corpora that were asked for, as they are called on the command line, with their colours.
+
+        Control flow that is red is told in any case: it is what a class that does not import comes to.
+        """
+        each = (("control-flow", CONTROL_FLOW, self.control_flow), ("data", DATA, self.data))
+        return tuple((name, colour) for name, corpus, colour in each if corpus in self._asked or colour == RED)
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return self.classes if self.run is None else (CONTROL_FLOW, DATA)  # a run has both corpora
+
+    @property
     def all_differences(self) -> tuple[ProbeDifference, ...]:
         """Those of the classes, then those of the run."""
         return (*self.differences, *(self.run.differences if self.run is not None else ()))
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Why something that was asked for was not put through."""
+        return (
+            *((self.silent,) if self.silent else ()),
+            *(self.answer.unmeasured if self.answer is not None else ()),
+            *(self.run.unmeasured if self.run is not None else ()),
+        )
 
     @property
     def verdict(self) -> Verdict:
         """Control flow that is not green fails; what was asked for and not put through is inconclusive."""
         if self.control_flow == RED or (self.answer is not None and self.answer.left_behind):
             return Verdict.FAILED
-        unmeasured = self.answer is None or self.answer.unmeasured or (self.run is not None and self.run.unmeasured)
-        return Verdict.INCONCLUSIVE if unmeasured else Verdict.OK
+        unknown = any(colour == UNKNOWN for _, colour in self.colours)
+        return Verdict.INCONCLUSIVE if self.unmeasured or unknown else Verdict.OK
 
     def _colour(self, corpus: str, bad: str) -> str:
-        if self.answer is None:
-            return UNKNOWN
-        if self.answer.problem or any(each.corpus == corpus for each in self.all_differences):
+        if self.answer is not None and self.answer.problem:
             return bad
-        counted = any(name.startswith(f"{corpus}/") and count for name, count in self.answer.counts.items())
-        return GREEN if counted else UNKNOWN
+        if any(each.corpus == corpus for each in self.all_differences):
+            return bad
+        counts = [found.counts for found in (self.answer, self.run) if found is not None]
+        counted = any(name.startswith(f"{corpus}/") and count for each in counts for name, count in each.items())
+        return GREEN if counted and not self.unmeasured else UNKNOWN
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values; ``docs/probe-report.md`` says what they mean."""
@@ -201,6 +232,7 @@ class ProbeReport:
             "exit_code": self.verdict.exit_code,
             "control_flow": self.control_flow,
             "data": self.data,
+            "asked": list(self._asked),
             "answer": None if self.answer is None else self.answer.to_json(),
             "silent": self.silent,
             "run": None if self.run is None else self.run.to_json(),

@@ -35,15 +35,17 @@ def values_of(base_path: str) -> list[Value]:
     return [value for value in (*control_flow.corpus(base_path, new_folder()), *data.corpus()) if not value.asks_store]
 
 
-def push_all(push: Callable[[str, Any], None], base_path: str) -> dict[str, list[str]]:
-    """Push every value under its id; the error's type and message by id for those whose push raised."""
+def push_all(push: Callable[[str, Any], None], base_path: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Push every value under its id: all ids, and the error's type and message by id for those whose push raised."""
+    ids: list[str] = []
     errors: dict[str, list[str]] = {}
     for value in values_of(base_path):
+        ids.append(value.id)
         try:
             push(value.id, value.value)
         except Exception as error:
             errors[value.id] = [type(error).__name__, " ".join(str(error).split())[:200]]
-    return errors
+    return ids, errors
 
 
 class Pulled:
@@ -56,10 +58,12 @@ class Pulled:
         self.counts = {CONTROL_FLOW: 0, DATA: 0}
         self.column: list[str] = []
 
-    def all(self, pull: Callable[[str], Any], errors: Mapping[str, Sequence[str]]) -> None:
-        """Pull every value by its id. ``errors`` are those of the pushes."""
+    def all(self, pull: Callable[[str], Any], pushed: Mapping[str, Any]) -> None:
+        """Pull every value by its id. ``pushed`` holds the ``ids`` that were pushed, and the ``errors`` of some."""
+        ids, errors = set(pushed["ids"]), pushed["errors"]
         for value in values_of(self._base_path):
-            self.one(value, pull, errors.get(value.id))
+            if value.id in ids:
+                self.one(value, pull, errors.get(value.id))
 
     def one(self, value: Value, pull: Callable[[str], Any], error: Optional[Sequence[str]] = None) -> None:
         """Pull one value and compare it."""

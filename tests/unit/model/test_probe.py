@@ -36,10 +36,15 @@ def difference(corpus: str = CONTROL_FLOW, **fields: str) -> ProbeDifference:
         (ProbeReport("c", ANSWER, (difference(),)), ("red", "green"), Verdict.FAILED),
         (ProbeReport("c", ANSWER, (difference(DATA),)), ("green", "yellow"), Verdict.OK),
         (ProbeReport("c", replace(ANSWER, problem="no class")), ("red", "yellow"), Verdict.FAILED),
-        (ProbeReport("c", replace(ANSWER, unmeasured=("no store",))), ("green", "green"), Verdict.INCONCLUSIVE),
+        (ProbeReport("c", replace(ANSWER, unmeasured=("no store",))), ("unknown", "unknown"), Verdict.INCONCLUSIVE),
         (ProbeReport("c", replace(ANSWER, left_behind=("s3://…",))), ("green", "green"), Verdict.FAILED),
         (ProbeReport("c", None, silent="no agent"), ("unknown", "unknown"), Verdict.INCONCLUSIVE),
-        (ProbeReport("c", replace(ANSWER, counts={"data/inline": 1})), ("unknown", "green"), Verdict.OK),
+        (ProbeReport("c", replace(ANSWER, counts={"data/inline": 1})), ("unknown", "green"), Verdict.INCONCLUSIVE),
+        (
+            ProbeReport("c", replace(ANSWER, counts={"data/inline": 1}), classes=(DATA,)),
+            ("unknown", "green"),
+            Verdict.OK,
+        ),
         (
             ProbeReport("c", ANSWER, run=ProbeRunAnswer("r", differences=(difference(),))),
             ("red", "green"),
@@ -47,7 +52,7 @@ def difference(corpus: str = CONTROL_FLOW, **fields: str) -> ProbeDifference:
         ),
         (
             ProbeReport("c", ANSWER, run=ProbeRunAnswer("r", unmeasured=("no answer",))),
-            ("green", "green"),
+            ("unknown", "unknown"),
             Verdict.INCONCLUSIVE,
         ),
     ],
