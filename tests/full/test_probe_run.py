@@ -21,7 +21,7 @@ from xcomctl.rehearsal import environments
 from xcomctl.rehearsal.sandbox.deployment import Sandbox, Waiting
 
 BUDGET_S = 600
-STEPS = {"another task", "mapped task", "map input", "resumed by a trigger", "prior dates"}
+STEPS = {"another task", "mapped task", "map input", "resumed by a trigger", "pushed once resumed", "prior dates"}
 #: The named defects that real tasks meet on each line.
 DEFECTS = {"2.11": {"F4"}, "3.3": {"F5", "F38"}}
 

@@ -169,6 +169,21 @@ def test_aliases_foreign_urls_and_what_leads_out_of_the_base_path(walk: Walk, ag
     assert totals.foreign_bases == ("s3://elsewhere/xcom",)
 
 
+def test_the_layout_of_3_4_meets_its_object_too(walk: Walk, agent: AgentSession) -> None:
+    below = f"gone/manual__1/task/ti-{UUID}/return_value.json"
+    bucket, _, prefix = walk.base_path.partition("@")[2].partition("/")
+    stored = {"new": column_value(walk, f"{walk.base_path}/{below}")}
+    with owner(walk) as owned, gone_dag(walk, "gone", "manual__1", "task"):
+        assert "error" not in owned("put_object", Bucket=bucket, Key=f"{prefix}/{below}", Body="[1, 2, 3]")
+        try:
+            with xcoms_of(walk, "gone", "manual__1", "task", stored):
+                (found,), totals = scan(agent, dag_id="gone")
+        finally:
+            owned("delete_object", Bucket=bucket, Key=f"{prefix}/{below}")
+    assert (found.kind, found.state, found.size) == ("reference", "present", len("[1, 2, 3]"))
+    assert totals.head_requests == 0
+
+
 def test_archives_are_looked_into_pickles_without_unpickling(walk: Walk, agent: AgentSession) -> None:
     path = f"{walk.base_path}/{DAG_ID}/{OFFLOAD_RUN}/summarise/{UUID}"
     head = b"\x80\x04\x95" + (len(path) + 4).to_bytes(8, "little")

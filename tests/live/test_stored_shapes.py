@@ -38,7 +38,7 @@ COMMANDS = {
 #: Characters of a text that is large, and far from what does not fit.
 HUGE = 3_000_000
 #: Just readable for one Python or the next, for a reader or a writer, and for none.
-DEPTHS = (90, 300, 450, 480, 700, 900, 975, 5_000)
+DEPTHS = (90, 300, 450, 480, 700, 900, 975, 10_000)
 
 
 def texts(walk: Walk) -> dict[str, str]:
@@ -188,7 +188,7 @@ def test_pull_tells_for_each_what_became_of_it(walk: Walk, seen: Seen) -> None:
     for key in ("outside", "etc", "broken_url", "no_host", "printable", "escapes", "emoji"):
         assert (found[key]["problem"], found[key]["value"]) == ("", values[key])
     assert found["huge"]["elided"] and found["huge"]["value_bytes"] == HUGE + 2
-    assert found["deep_90"]["value"] and found["deep_5000"]["problem"] == "unreadable"
+    assert found["deep_90"]["value"] and found["deep_10000"]["problem"] == "unreadable"
     assert found["deep_300"]["text"].startswith("[[") and "value" not in found["deep_300"]
     assert found["digits_400"]["value"] == int("1" * 400) and found["digits_9000"]["problem"] == "unreadable"
     assert (found["infinite"]["type"], found["infinite"]["text"]) == ("float", "inf")

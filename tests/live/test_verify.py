@@ -47,6 +47,31 @@ def after_the_flip(walk: Walk) -> tuple[Done, Done]:
     return mine, triggered
 
 
+def when_something_is_wrong(walk: Walk) -> dict[str, Done]:
+    """While the whole fleet offloads, so that nothing but what is named is wrong."""
+
+    def verify(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+        journal = walk.sandbox.folder / f"verify-{name.replace(' ', '-')}.jsonl"
+        return lambda: xcomctl(walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal)
+
+    with missing_object(walk) as uri:
+        missing = verify("missing", *FLIPPED, "-o", "json")().orderly()
+        assert uri in missing.check("references_resolve")["detail"]
+    large = {"by_trigger": column_value(walk, "x" * (2 * THRESHOLD))}
+    with xcoms_of(walk, DAG_ID, OFFLOAD_RUN, HOLD, large):
+        bypassed = verify("bypassed", *FLIPPED, "-o", "json")()
+    runs = sql(walk, "SELECT count(*) FROM dag_run")
+    found = together(
+        {
+            "unreachable": verify("unreachable", *FLIPPED, "-o", "json", **unreachable(walk)),
+            "no run": verify("no run", "-d", DAG_ID, "-r", "none"),
+            "no dag": verify("no dag", "-d", "nothing_of_that_name"),
+        }
+    )
+    assert sql(walk, "SELECT count(*) FROM dag_run") == runs
+    return {**found, "missing": missing, "bypassed": bypassed}
+
+
 def a_trusting_run_in_flight(walk: Walk) -> None:
     """Its value is in the store, and its consumers wait for the hold point."""
     walk.sandbox.airflow.wait_for_dag(dags.DAG_ID, lambda what: None)
@@ -80,7 +105,7 @@ def every_task_succeeded_on_a_path(walk: Walk) -> dict[str, Any]:
 
 VISITS = {
     "inline": (a_trusting_dag,),
-    "offload": (after_the_flip,),
+    "offload": (after_the_flip, when_something_is_wrong),
     "in_flight": (a_trusting_run_in_flight,),
     "break": (every_task_succeeded_on_a_path,),
 }
@@ -105,28 +130,20 @@ def verified(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal
         ).orderly()
 
-    with missing_object(walk) as uri:
-        missing = verify("missing", *FLIPPED, "-o", "json")()
-        assert uri in missing.check("references_resolve")["detail"]
-    large = {"by_trigger": column_value(walk, "x" * (2 * THRESHOLD))}
-    with xcoms_of(walk, DAG_ID, OFFLOAD_RUN, HOLD, large):
-        bypassed = verify("bypassed", *FLIPPED, "-o", "json")()
     runs = sql(walk, "SELECT count(*) FROM dag_run")
     options, variables = api_options(walk)
     alone = (*FLIPPED, *options, "--expect-path", walk.base_path, "-o", "json")
     found = together(
         {
-            "unreachable": verify("unreachable", *FLIPPED, "-o", "json", **unreachable(walk)),
             "api": lambda: xcomctl(walk, "verify", *alone, variables=variables, journal=folder / "api.jsonl").orderly(),
-            "no run": verify("no run", "-d", DAG_ID, "-r", "none"),
-            "no dag": verify("no dag", "-d", "nothing_of_that_name"),
+            "none": verify("none", "-o", "json"),
             "dry": verify("dry", "-d", DAG_ID, "--dry-run"),
             **{name: verify(name, **broken) for name, broken in BROKEN.items()},
         }
     )
     assert sql(walk, "SELECT count(*) FROM dag_run") == runs
     found["journal"] = Done(0, (folder / "dotted.jsonl").read_text(), "")
-    return {**found, "missing": missing, "bypassed": bypassed}
+    return found
 
 
 def status_of(done: Done) -> dict[str, str]:
@@ -177,23 +194,23 @@ def test_what_started_under_inline_is_known_later_from_the_journal(walk: Walk) -
     assert "(verify)" in later.check("started_under_inline")["detail"]
 
 
-def test_a_missing_object_is_a_kill_switch(verified: dict[str, Done]) -> None:
-    done = verified["missing"]
+def test_a_missing_object_is_a_kill_switch(walk: Walk) -> None:
+    done: Done = walk.seen(when_something_is_wrong)["missing"].orderly()
     assert (done.code, done.record["verdict"]) == (3, "KILL-SWITCH")
     resolve = done.check("references_resolve")
     assert (resolve["status"], resolve["data"]["problems"]) == ("fail", {"dangling": 1})
     assert any("xcomctl pull" in step for step in done.record["next_steps"])
 
 
-def test_what_bypassed_the_backend_is_reported_and_no_fail(verified: dict[str, Done]) -> None:
-    done = verified["bypassed"]
+def test_what_bypassed_the_backend_is_reported_and_no_fail(walk: Walk) -> None:
+    done: Done = walk.seen(when_something_is_wrong)["bypassed"].orderly()
     assert (done.code, done.record["verdict"]) == (0, "validated")
     bypassed = done.check("bypassed_backend")
     assert (bypassed["status"], bypassed["data"]["xcoms"]) == ("warn", [f"{HOLD} by_trigger"])
 
 
-def test_a_store_that_cannot_be_reached_is_inconclusive(verified: dict[str, Done]) -> None:
-    done = verified["unreachable"]
+def test_a_store_that_cannot_be_reached_is_inconclusive(walk: Walk) -> None:
+    done: Done = walk.seen(when_something_is_wrong)["unreachable"].orderly()
     assert (done.code, done.record["verdict"]) == (5, "inconclusive")
     found = status_of(done)
     assert (found["references_resolve"], found["offload_confirmed"], found["run_succeeded"]) == ("skip", "skip", "ok")
@@ -222,7 +239,19 @@ def test_the_api_alone_tells_how_the_run_ended_and_what_it_cannot_see(verified: 
     assert (found["references_resolve"], found["context_answers"]) == ("skip", "skip")
 
 
-def test_a_run_that_is_not_there_and_a_dag_that_is_not_known_are_inconclusive(verified: dict[str, Done]) -> None:
-    assert verified["no run"].code == verified["no dag"].code == 5
-    assert "Airflow knows no DAG nothing_of_that_name" in verified["no dag"].out
+def test_a_run_that_is_not_there_and_a_dag_that_is_not_known_are_inconclusive(
+    walk: Walk, verified: dict[str, Done]
+) -> None:
+    seen = walk.seen(when_something_is_wrong)
+    assert seen["no run"].orderly().code == seen["no dag"].orderly().code == 5
+    assert "Airflow knows no DAG nothing_of_that_name" in seen["no dag"].out
     assert "would trigger a run" in verified["dry"].out
+
+
+def test_a_scheduler_that_started_before_the_flip_back_is_a_kill_switch(verified: dict[str, Done]) -> None:
+    """After the walk all of Airflow runs in ``inline``; what a fresh process resolves says nothing of it (F41)."""
+    done = verified["none"]
+    assert done.code == 3
+    assert status_of(done)["resolution_settings"] == "ok"
+    running = done.check("resolution_running")
+    assert running["status"] == "fail" and "scheduler" in running["detail"] and "inline" in running["detail"]

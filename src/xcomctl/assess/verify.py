@@ -16,7 +16,7 @@ from xcomctl.assess import resolution
 from xcomctl.assess.drift import drift
 from xcomctl.assess.fleet import Context, Fleet
 from xcomctl.assess.resolution import Expected
-from xcomctl.clients.airflow_api import FINISHED_RUN_STATES, AirflowApi
+from xcomctl.clients.airflow_api import FINISHED_RUN_STATES, AirflowApi, ApiError, ApiUnreachable
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.errors import UserError
@@ -40,6 +40,9 @@ from xcomctl.report.progress import Progress
 
 ACTION = "verify"
 _POLL_S = 1.0
+#: Failures in a row after which the API is not asked again, and the HTTP statuses that may pass.
+_FAILURES = 4
+_SERVERS_FAULT = 500
 #: What was seen of phases before now: the latest so many.
 _MOST_OBSERVATIONS = 500
 
@@ -111,10 +114,24 @@ def new_run_id() -> str:
 
 
 def watch(runs: Runs, dag_id: str, run_id: str, timeout_s: float, waiting: Callable[[str], None]) -> RunStateAnswer:
-    """Wait until the run is over, at most so many seconds; how far it is then. Raises :class:`UserError`."""
+    """Wait until the run is over, at most so many seconds; how far it is then. Raises :class:`UserError`.
+
+    A web server that restarts, or a proxy that has a bad moment, ends nothing: a few failures in a row do.
+    """
     deadline = time.monotonic() + timeout_s
+    failures = 0
     while True:
-        seen = runs.state(dag_id, run_id)
+        try:
+            seen = runs.state(dag_id, run_id)
+        except ApiError as error:
+            failures += 1
+            passing = isinstance(error, ApiUnreachable) or (error.status or 0) >= _SERVERS_FAULT
+            if not passing or failures > _FAILURES or time.monotonic() >= deadline:
+                raise
+            waiting(f"{run_id}: {error.message}; asking again")
+            time.sleep(_POLL_S * 2**failures)
+            continue
+        failures = 0
         if seen.run_state is None:
             raise UserError(f"the DAG {dag_id!r} has no run {run_id!r}", "check both ids: they are matched exactly")
         if seen.run_state in FINISHED_RUN_STATES or time.monotonic() >= deadline:
@@ -211,19 +228,18 @@ def observed_now(contexts: Iterable[VerifiedContext]) -> list[Observation]:
     return [Observation(at, phase, each.name, source) for each in contexts for phase, source in each.phases.items()]
 
 
-def with_next_steps(report: VerifyReport, options: str, handed_over: Sequence[str] = ()) -> VerifyReport:
-    """The report with what to do: on a kill-switch the lines to set, the command to look, what to clear."""
+def with_next_steps(
+    report: VerifyReport, options: str, handed_over: Sequence[str] = (), planned_path: str | None = None
+) -> VerifyReport:
+    """The report with what to do: on a kill-switch the lines to set, the command to look, what to clear.
+
+    ``planned_path`` is the base path that has to resolve; without it, it is one that resolves in some context.
+    """
     lines: list[str] = []
     if report.verdict == KILL_SWITCH:
         worst = _worst_phase(report.contexts)
-        path = next(
-            (
-                str(each.resolution.path.value)
-                for each in report.contexts
-                if each.resolution and each.resolution.path.value
-            ),
-            None,
-        )
+        resolved = (str(each.resolution.path.value or "") for each in report.contexts if each.resolution)
+        path = planned_path or next(filter(None, resolved), None)
         lines += way_out.steps(worst, path, options)
         if report.run:
             lines += way_out.clear_steps(report.run["dag_id"], report.run["run_id"], handed_over)

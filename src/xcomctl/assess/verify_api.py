@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, DagRun
 from xcomctl.model.handed_over import path_in
-from xcomctl.model.log_lines import LOGS_TITLE, MOST_LOGS, telling, verdict
+from xcomctl.model.log_lines import LOGS_TITLE, MOST_LOGS, telling, told, verdict
 from xcomctl.model.redaction import redact
 from xcomctl.model.upstream import transitive
 from xcomctl.model.verdicts import Check, Status
@@ -80,16 +80,19 @@ def _handed_over(api: AirflowApi, run: DagRun, base_path: str | None) -> Check:
 
 def logs(api: AirflowApi, dag_id: str, run_id: str, base_path: str | None) -> Check:
     """Whether the logs of the run's tasks tell of an XCom that could not be stored or read, or hold a path."""
-    instances = [each for each in api.task_instances(dag_id, run_id) if each.try_number > 0]
-    instances.sort(key=lambda each: each.state not in ("failed", "up_for_retry"))
+    failed = ("failed", "up_for_retry")
+    # An EmptyOperator is counted as tried, and runs nowhere.
+    tried = [each for each in api.task_instances(dag_id, run_id) if each.try_number > 0]
+    instances = [each for each in tried if each.hostname or each.state in failed]
+    instances.sort(key=lambda each: each.state not in failed)
     found: list[str] = []
     unread = max(0, len(instances) - MOST_LOGS)
     for each in instances[:MOST_LOGS]:
         try:
-            text = api.task_log(dag_id, run_id, each)
+            text = told(api.task_log(dag_id, run_id, each))
         except ApiError:
             text = ""
-        unread += not text.strip()
+        unread += not text
         name = each.task_id if each.map_index < 0 else f"{each.task_id}[{each.map_index}]"
         found += [f"{name}: {redact(line)}" for line in telling(text, base_path or "")]
     clean, said = verdict(len(instances), unread, found)

@@ -6,7 +6,7 @@ from xcomctl.airflow_compat import triggering
 from xcomctl.checks.interface import Finding, fail, ok, skip
 from xcomctl.checks.run_interface import RunCheck, RunSubject, instance_name
 from xcomctl.metadata.instances import tried
-from xcomctl.model.log_lines import LOGS_TITLE, MOST_LOGS, telling, verdict
+from xcomctl.model.log_lines import LOGS_TITLE, MOST_LOGS, telling, told, verdict
 from xcomctl.model.redaction import redact
 
 
@@ -19,10 +19,12 @@ def _logs(subject: RunSubject) -> Finding:
         name = instance_name(each.task_id, each.map_index)
         subject.progress(f"the log of {name}")
         try:
-            text = triggering.log_of(subject.dag_id, subject.run_id, each.task_id, each.map_index, each.try_number)
+            text = told(
+                triggering.log_of(subject.dag_id, subject.run_id, each.task_id, each.map_index, each.try_number)
+            )
         except Exception:  # a store of logs, a worker that is gone: whatever it is, this log was not read
             text = ""
-        unread += not text.strip()
+        unread += not text
         found += [f"{name}: {redact(line)}" for line in telling(text, subject.base_path)]
     clean, said = verdict(count, unread, found)
     if clean is None:

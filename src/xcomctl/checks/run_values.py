@@ -148,7 +148,8 @@ def _readable(subject: RunSubject) -> Finding:
             f"{unreadable.count} of {found.xcoms} XComs cannot be read: {detail}", "xcomctl probe", xcoms=found.xcoms
         )
     if pickled is not None:
-        return warn(f"{pickled.count} of {found.xcoms} XComs are pickles, which are not opened", xcoms=found.xcoms)
+        said = f"{pickled.count} of {found.xcoms} XComs are pickles, which are not opened: loading one runs it"
+        return skip(said, xcoms=found.xcoms)
     rest = sum(names.count for names in found.problems.values())
     if rest:
         return skip(f"{found.xcoms - rest} of {found.xcoms} XComs were read; of the others references_resolve tells")

@@ -158,13 +158,15 @@ def _at_risk(args: argparse.Namespace, chosen: Deployment | None, fleet: Fleet, 
     with progress.step("scan", "Look for runs that hold references") as step:
         query = AtRiskQuery(dag_id=args.dag_id)
         answer = refs.at_risk(fleet, query, contexts.base_path_params(args, chosen), each, step.waiting)
+    found = Verdict.WARNINGS if answer.unfinished_runs else Verdict.OK
     if rows is not None:
         progress.close()
         rows.flush()
         refs_text.render_at_risk(answer, sys.stdout)
     else:
-        lines.end({**({"schema": AT_RISK_SCHEMA} if args.output == "jsonl" else {}), "totals": answer.to_json()})
-    return Verdict.WARNINGS if answer.unfinished_runs else Verdict.OK
+        end = {"totals": answer.to_json(), "verdict": found.value, "exit_code": found.exit_code}
+        lines.end({**({"schema": AT_RISK_SCHEMA} if args.output == "jsonl" else {}), **end})
+    return found
 
 
 def _make_room(progress: Progress) -> None:

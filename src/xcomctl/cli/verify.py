@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from xcomctl.assess.fleet import Fleet
     from xcomctl.assess.verify import Runs
     from xcomctl.clients.airflow_api import AirflowApi
-    from xcomctl.deployment.deployments import Deployment
+    from xcomctl.deployment.deployments import ApiEntry, Deployment
+    from xcomctl.deployment.reach.interface import Reach
     from xcomctl.model.verdicts import Check
     from xcomctl.model.verification import RunReviewQuery, VerifyReport
     from xcomctl.report.progress import Progress
@@ -91,10 +92,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, chosen: Deployment | None) -> list[str]:
-    reaches = contexts.reaches(args, chosen)
-    said = [f"would ask what resolves in: {'; '.join(reach.name for reach in reaches)}"]
+    entry, reaches = _ways(args, chosen)
+    named = "; ".join(reach.name for reach in reaches)
+    said = [f"would ask what resolves in: {named}" if named else "would ask no context what resolves: none was named"]
     if args.dag_id:
-        entry = api.entry(args, chosen)
         way = "the REST API" if entry is not None else reaches[0].name
         what = (
             f"watch and look at {args.run_id}"
@@ -103,6 +104,20 @@ def _plan(args: argparse.Namespace, chosen: Deployment | None) -> list[str]:
         )
         said.append(f"would {what} through {way}")
     return [*said, "would record the result in the journal; nothing else is written"]
+
+
+def _ways(args: argparse.Namespace, chosen: Deployment | None) -> tuple[ApiEntry | None, list[Reach]]:
+    """The REST API, if one is named, and the ways into contexts. Raises ``UserError`` where there is neither."""
+    entry = api.entry(args, chosen)
+    # Managed Airflow gives no way into a context; its API alone is named then.
+    alone = entry is not None and not (args.via or args.python or chosen)
+    reaches = [] if alone else contexts.reaches(args, chosen)
+    if not reaches and entry is None:
+        from xcomctl.errors import UserError
+
+        assert chosen is not None  # the command line always names a context
+        raise UserError(*chosen.without_contexts())
+    return entry, reaches
 
 
 def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progress) -> VerifyReport:
@@ -124,10 +139,7 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
         if args.expect_threshold is not None
         else (planned.threshold if planned is not None else None),
     )
-    entry = api.entry(args, chosen)
-    # Managed Airflow gives no way into a context; its API alone is named then.
-    alone = entry is not None and not (args.via or args.python or chosen)
-    reaches = [] if alone else contexts.reaches(args, chosen)
+    entry, reaches = _ways(args, chosen)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(connect(entry)) if entry is not None and args.dag_id else None
         fleet = stack.enter_context(Fleet(reaches, contexts.log(args.verbose)))
@@ -141,7 +153,7 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
         handed: tuple[str, ...] = ()
         if args.dag_id:
             report, handed = _with_run(args, chosen, fleet, client, report, expected.path, progress)
-    return verify.with_next_steps(report, contexts.spelled(args), handed)
+    return verify.with_next_steps(report, contexts.spelled(args), handed, expected.path)
 
 
 def _with_run(

@@ -66,7 +66,8 @@ class DagRun:
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """One task instance of a run; ``map_index`` is -1 for a task that is not mapped."""
+    """One task instance of a run; ``map_index`` is -1 for a task that is not mapped. ``hostname`` is empty for one that never
+    ran."""
 
     task_id: str
     map_index: int
@@ -74,6 +75,7 @@ class TaskInstance:
     try_number: int
     start_date: datetime | None
     end_date: datetime | None
+    hostname: str = ""
 
 
 class AirflowApi:
@@ -219,7 +221,7 @@ class AirflowApi:
         """DAG, run id and conf (as JSON text) of the runs of all DAGs that started since a moment and have a conf."""
         since = moment.isoformat()
         return [
-            (record["dag_id"], record["dag_run_id"], json.dumps(record["conf"]))
+            (record["dag_id"], record["dag_run_id"], json.dumps(record["conf"], ensure_ascii=False))
             for record in self._pages("/dags/~/dagRuns", "dag_runs", {"start_date_gte": since})
             if record.get("conf")
         ]
@@ -412,6 +414,7 @@ def _task_instance(record: Mapping[str, Any]) -> TaskInstance:
         try_number=record.get("try_number") or 0,
         start_date=_moment(record.get("start_date")),
         end_date=_moment(record.get("end_date")),
+        hostname=record.get("hostname") or "",
     )
 
 

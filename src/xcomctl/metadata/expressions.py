@@ -115,6 +115,18 @@ def is_small(tables: Tables, dialect: str) -> Any:
     return _bytes_length(tables.xcom.c.value, dialect) <= sa.literal(SMALL_VALUE)
 
 
+def may_hold_url(tables: Tables, dialect: str) -> Any:
+    """Whether the stored value is a URL as :func:`url_like` has it, or a pickle that may be one (F24).
+
+    The database cannot look into a pickle; few are small enough to be one string.
+    """
+    import sqlalchemy as sa
+
+    if tables.line is Line.AF3:
+        return url_like(tables, dialect)
+    return sa.or_(url_like(tables, dialect), sa.and_(pickled(tables), is_small(tables, dialect)))
+
+
 def json_like(tables: Tables) -> Any:
     """Whether the stored value is a string that begins as JSON text does (2.x alone, whose column holds ASCII JSON).
 

@@ -79,7 +79,7 @@ def failed_after_push(
 
 @dataclass(frozen=True)
 class Tried:
-    """A task instance that was tried at least once."""
+    """A task instance that was tried at least once: it ran on a host, or failed before."""
 
     task_id: str
     map_index: int
@@ -91,7 +91,10 @@ def tried(connection: Any, tables: Tables, dag_id: str, run_id: str, most: int) 
     import sqlalchemy as sa
 
     instance = tables.task_instance
-    ran = sa.and_(instance.c.dag_id == dag_id, instance.c.run_id == run_id, instance.c.try_number > 0)
+    # An EmptyOperator is counted as tried, and runs nowhere.
+    somewhere = sa.or_(instance.c.hostname != "", instance.c.state.in_((FAILED, RETRYING)))
+    of_run = sa.and_(instance.c.dag_id == dag_id, instance.c.run_id == run_id)
+    ran = sa.and_(of_run, instance.c.try_number > 0, somewhere)
     count = int(connection.execute(sa.select(sa.func.count()).select_from(instance).where(ran)).scalar() or 0)
     rows = connection.execute(tried_select(tables, ran, most))
     return [Tried(row.task_id, row.map_index, row.try_number) for row in rows], count

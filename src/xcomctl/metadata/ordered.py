@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from xcomctl.metadata import expressions
-from xcomctl.metadata.pickles import text_in
 from xcomctl.metadata.reading import stream
 from xcomctl.metadata.tables import Tables
-from xcomctl.metadata.xcoms import SMALL_ROWS, decoded, narrowed, with_states
+from xcomctl.metadata.xcoms import SMALL_ROWS, narrowed, string_in, with_states
 from xcomctl.model.phases import Line
 
 #: Rows that are read again in one statement.
@@ -80,13 +79,10 @@ def ordered_select(
     """The statement behind :func:`url_rows` for one table."""
     import sqlalchemy as sa
 
-    holds = expressions.url_like(place, dialect)
+    holds = expressions.may_hold_url(place, dialect)
     if out_of_order is not None:
-        holds = sa.and_(holds, expressions.out_of_order(place, dialect, f"{out_of_order.rstrip('/')}//"))
-    if place.line is Line.AF2:
-        # A pickle cannot be looked into by the database; few are small enough to be one string.
-        small = sa.and_(expressions.pickled(place), expressions.is_small(place, dialect))
-        holds = sa.or_(holds, small)
+        known = expressions.out_of_order(place, dialect, f"{out_of_order.rstrip('/')}//")
+        holds = sa.and_(holds, sa.or_(known, expressions.pickled(place)))
     statement = with_states(place, place.xcom.c.value).where(holds).order_by(expressions.text_order(place, dialect))
     return narrowed(statement, place, dag_id, run_id, unfinished_only)
 
@@ -100,7 +96,7 @@ def unchanged(connection: Any, tables: Tables, rows: Sequence[UrlRow]) -> list[U
     wanted = [(row.dag_run_id, row.task_id, row.map_index, row.key) for row in rows]
     now = {}
     for row in connection.execute(sa.select(*keys, xcom.c.value, xcom.c.timestamp).where(sa.tuple_(*keys).in_(wanted))):
-        now[tuple(row)[:4]] = (_text(row.value, tables.line), row.timestamp)
+        now[tuple(row)[:4]] = (string_in(row.value, tables.line), row.timestamp)
     return [row for row, key in zip(rows, wanted) if now.get(key) == (row.text, row.timestamp)]
 
 
@@ -112,7 +108,7 @@ def _with_first(first: Any, rows: Iterator[Any]) -> Iterator[Any]:
 def _understood(rows: Iterator[Any], place: Tables, dialect: str) -> Iterator[UrlRow]:
     decodes = expressions.orders_escapes(place, dialect)
     for row in rows:
-        text = _text(row.value, place.line)
+        text = string_in(row.value, place.line)
         if text is None or "://" not in text or len(text) > expressions.LONGEST_URL:
             continue
         is_pickle = place.line is Line.AF2 and bytes(row.value[:1]) == b"\x80"
@@ -130,11 +126,3 @@ def _understood(rows: Iterator[Any], place: Tables, dialect: str) -> Iterator[Ur
             ti_state=row.ti_state,
             in_order=not is_pickle and (decodes or len(json.dumps(text)) == len(text) + 2),
         )
-
-
-def _text(value: Any, line: Line) -> Optional[str]:
-    """The string in the column, pickled or not; ``None`` for any other value."""
-    if line is Line.AF2 and value is not None and bytes(value[:1]) == b"\x80":
-        return text_in(bytes(value))
-    found = decoded(value, line)
-    return found if isinstance(found, str) else None

@@ -11,7 +11,7 @@ from xcomctl.metadata import expressions
 from xcomctl.metadata.reading import stream
 from xcomctl.metadata.runs import instance_states
 from xcomctl.metadata.tables import Tables
-from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, SMALL_ROWS, decoded
+from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, SMALL_ROWS, string_in
 
 RUNS_AT_ONCE = 200
 #: Task instances in these states read nothing any more, unless somebody clears them.
@@ -61,10 +61,10 @@ def urls_of_runs(connection: Any, tables: Tables, ids: Sequence[int]) -> Iterato
 
     xcom = tables.xcom
     statement = sa.select(xcom.c.dag_run_id, xcom.c.dag_id, xcom.c.run_id, xcom.c.task_id, xcom.c.value).where(
-        xcom.c.dag_run_id.in_(list(ids)), expressions.url_like(tables, connection.dialect.name)
+        xcom.c.dag_run_id.in_(list(ids)), expressions.may_hold_url(tables, connection.dialect.name)
     )
     for row in connection.execute(statement):
-        text = decoded(row.value, tables.line)
+        text = string_in(row.value, tables.line)
         if isinstance(text, str):
             yield Url(row.dag_run_id, row.dag_id, row.run_id, row.task_id, text)
 
@@ -77,12 +77,12 @@ def first_reference(
 
     xcom = tables.xcom
     statement = sa.select(xcom.c.value, xcom.c.timestamp).where(
-        xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, expressions.url_like(tables, connection.dialect.name)
+        xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, expressions.may_hold_url(tables, connection.dialect.name)
     )
     prefix = f"{base_path.rstrip('/')}/"
     moments = []
     for row in connection.execute(statement):
-        text = decoded(row.value, tables.line)
+        text = string_in(row.value, tables.line)
         if isinstance(text, str) and text.startswith(prefix) and row.timestamp is not None:
             moments.append(row.timestamp)
     first = min(moments, default=None)
@@ -98,10 +98,10 @@ def others_hold_references(connection: Any, tables: Tables, dag_id: str, run_id:
     statement = (
         sa.select(xcom.c.value)
         .where(sa.or_(xcom.c.dag_id != dag_id, xcom.c.run_id != run_id))
-        .where(expressions.url_like(tables, connection.dialect.name))
+        .where(expressions.may_hold_url(tables, connection.dialect.name))
     )
     for row in stream(connection, statement, SMALL_ROWS):
-        text = decoded(row.value, tables.line)
+        text = string_in(row.value, tables.line)
         if isinstance(text, str) and text.startswith(prefix):
             return True
     return False

@@ -47,6 +47,7 @@ def tables(line: Line, schema: Optional[str] = None) -> Tables:
         sa.Column("start_date", time),
         sa.Column("end_date", time),
         sa.Column("try_number", sa.Integer),
+        sa.Column("hostname", sa.String),
     )
     return Tables(line, xcom_table(line, metadata), dag_run, task_instance)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from xcomctl.metadata.reading import stream
@@ -42,12 +43,10 @@ def confs_select(tables: Tables, dialect: str, dag_id: str, run_id: str, base_pa
     itself = tables.dag_run.alias("itself")
     number = sa.select(itself.c.id).where(itself.c.dag_id == dag_id, itself.c.run_id == run_id).scalar_subquery()
     wanted = f"{base_path.rstrip('/')}/{dag_id}/{run_id}/"
-    return (
-        sa.select(run.c.dag_id, run.c.run_id)
-        .where(run.c.id > number)
-        .where(_holds(run.c.conf, wanted, dialect, binary=tables.line is Line.AF2))
-        .limit(MOST)
-    )
+    # As it is, and as JSON text spells it where the database keeps that as it was written.
+    spelled = dict.fromkeys((wanted, json.dumps(wanted)[1:-1]))
+    holds = (_holds(run.c.conf, text, dialect, binary=tables.line is Line.AF2) for text in spelled)
+    return sa.select(run.c.dag_id, run.c.run_id).where(run.c.id > number, sa.or_(*holds)).limit(MOST)
 
 
 def has_triggers(connection: Any, tables: Tables) -> bool:

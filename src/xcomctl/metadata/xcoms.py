@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from xcomctl.metadata import expressions
+from xcomctl.metadata.pickles import text_in
 from xcomctl.metadata.reading import stream
 from xcomctl.metadata.tables import Tables
 from xcomctl.model.phases import Line
@@ -310,3 +311,11 @@ def decoded(value: Any, line: Line) -> Any:
         return json.loads(bytes(value).decode())
     except (ValueError, RecursionError):
         return None
+
+
+def string_in(value: Any, line: Line) -> Optional[str]:
+    """The string in the column, pickled or not; ``None`` for any other value."""
+    if line is Line.AF2 and value is not None and bytes(value[:1]) == b"\x80":
+        return text_in(bytes(value))
+    found = decoded(value, line)
+    return found if isinstance(found, str) else None

@@ -16,6 +16,8 @@ MOST_LOGS = 100
 LINES_OF_ONE = 3
 _QUOTED = 200
 
+#: Around where Airflow's reader looked for the log.
+_SOURCES, _END_OF_GROUP = "::group::Log message source details", "::endgroup::"
 #: How Airflow shows what a task returned: data, in which any word may stand.
 _RETURNED = "Returned value was: "
 #: What xcomctl's own tasks print.
@@ -23,6 +25,26 @@ _OWN = ("xcomctl-answer: ", "xcomctl-probe: ")
 #: A frame of a traceback, and what an error is called. No pattern looks further than a word: lines are as long as values.
 _FRAME = re.compile(r'^\s*File "[^"]{1,400}xcom')
 _ERROR = re.compile(r"error\b|exception|traceback|denied|not found|no such")
+
+
+def told(log: str) -> str:
+    """What the task and its runner said: the log without what its reader put on top, which is there for a lost log too.
+
+    Both lines begin with a group that says where the log was looked for, or what went wrong with that
+    (``FileTaskHandler._read``). 2.x marks such lines with stars, and its API names the host before the group.
+    """
+    lines: list[str] = []
+    inside = False
+    for line in log.splitlines():
+        if _SOURCES in line:
+            inside = True
+            if lines and not lines[-1].split()[1:]:
+                lines.pop()
+        elif inside:
+            inside = _END_OF_GROUP not in line
+        elif line.strip() and not line.startswith("*** "):
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def telling(log: str, base_path: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from xcomctl.airflow_compat import configuration, xcom_class
 from xcomctl.airflow_compat.errors import AirflowUnusable
+from xcomctl.metadata.pickles import text_in
 from xcomctl.metadata.xcoms import ValueRow
 from xcomctl.model.phases import Phase, path_problem
 from xcomctl.model.pull import (
@@ -73,7 +74,7 @@ class Reader:
     def read(self, row: ValueRow, owner: Owner) -> Resolved:
         """What a task that pulls this XCom gets."""
         if row.pickled:
-            return Resolved(INLINE, problem=PICKLED, detail="it is a pickle, which is not opened: loading one runs it")
+            return self._pickled(row, owner)
         if not row.decodable:
             why = (
                 "what the row holds is no JSON that Python reads: damaged, nested too deeply, or with too long a number"
@@ -91,6 +92,16 @@ class Reader:
             return Resolved(INLINE, xcom_class.deserialize(row.column))
         except Exception as error:
             return Resolved(INLINE, problem=UNREADABLE, detail=f"reading it raises {_said(error)}")
+
+    def _pickled(self, row: ValueRow, owner: Owner) -> Resolved:
+        """A pickled reference (F24) is followed like any other: its pickle makes a string and nothing else."""
+        text = text_in(bytes(row.column or b""))
+        if text is not None:
+            for place in self._places:
+                reference = classify(text, place.base_path).reference
+                if reference is not None:
+                    return self._reference(row, owner, place, reference)
+        return Resolved(INLINE, problem=PICKLED, detail="it is a pickle, which is not opened: loading one runs it")
 
     def _not_a_value(self, text: str, owner: Owner) -> Optional[Resolved]:
         """What a string that is under no base path is a sign of, unless it is a value."""

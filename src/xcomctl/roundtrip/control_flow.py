@@ -7,6 +7,7 @@ all (F37) is here too, since the store can.
 from __future__ import annotations
 
 import datetime
+import importlib
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -180,4 +181,17 @@ def _times() -> tuple[Value, ...]:
         Value("datetime-in-dict", {"until": naive.replace(tzinfo=datetime.timezone.utc)}),
         Value("date", datetime.date(2026, 6, 6)),
         Value("duration", datetime.timedelta(days=-1, seconds=3, microseconds=5)),
+        *_airflow_times(),
+    )
+
+
+def _airflow_times() -> tuple[Value, ...]:
+    """The class of Airflow's own times (``logical_date``, ``data_interval_end``), which tasks push on."""
+    try:
+        pendulum = importlib.import_module("pendulum")
+    except ImportError:  # no Airflow here
+        return ()
+    return (
+        Value("pendulum-utc", pendulum.datetime(2026, 6, 6, 12, 30, 15, 250_000)),
+        Value("pendulum-zone", pendulum.datetime(2026, 6, 6, 12, tz="Europe/Vienna")),
     )

@@ -26,6 +26,11 @@ class Colour(enum.Enum):
 LIBRARIES = {"AttrsPoint": "attrs", "PydanticPoint": "pydantic"}
 
 
+def names() -> tuple[str, ...]:
+    """The full names of all the classes."""
+    return tuple(f"{__name__}.{name}" for name in (Point.__name__, Colour.__name__, *LIBRARIES))
+
+
 def __getattr__(name: str) -> Any:
     """One of :data:`LIBRARIES`' classes. Raises ``AttributeError`` where its library is not installed."""
     if name not in LIBRARIES:

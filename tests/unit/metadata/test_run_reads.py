@@ -138,9 +138,10 @@ def test_no_more_failures_are_looked_at_than_say_something(database, monkeypatch
 
 
 def test_whose_log_is_worth_reading_the_failed_ones_first(database):
-    database.instance("a", "success", 0)
+    database.instance("a", "success", 0, hostname="worker-0")
     database.instance("b", "failed", 0)
     database.instance("c", "skipped", 0, try_number=0)
+    database.instance("empty", "success", 0, hostname="")
     with database.engine.connect() as connection:
         found, count = instances.tried(connection, database.tables, "dag", "run", 1)
     assert ([each.task_id for each in found], count) == (["b"], 2)

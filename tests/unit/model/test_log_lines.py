@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xcomctl.model.log_lines import telling, verdict
+from xcomctl.model.log_lines import telling, told, verdict
 
 BASE = "s3://store@bucket/xcom"
 PATH = f"{BASE}/dag/run/task/01234567-89ab-cdef-0123-456789abcdef"
@@ -67,3 +67,20 @@ def test_a_line_as_long_as_a_large_value_is_read_in_one_go(character):
 def test_logs_that_were_not_read_are_never_clean(unread, lines, clean, said):
     found, words = verdict(7, unread, lines)
     assert found is clean and said in words
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        # 2.11 through its API, and through a context; 3.3's messages.
+        "worker-0\n INFO - ::group::Log message source details\n*** Could not read served logs: 404 for xcom_push/run\n INFO - ::endgroup::\n",
+        " INFO - ::group::Log message source details\n*** No logs found on s3 for ti=xcom_push\n INFO - ::endgroup::\n",
+        "::group::Log message source details\nCould not read served logs: xcom_push not found\n::endgroup::\n",
+        "*** Log file does not exist: xcom_push not found\n",
+        "\n",
+    ],
+)
+def test_where_a_log_was_looked_for_is_not_in_the_log(top):
+    assert told(top) == ""
+    said = "[12:00] ERROR - could not push the XCom\n::group::Post\n::endgroup::\ndone"
+    assert told(top + said) == said

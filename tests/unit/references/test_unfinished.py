@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import pickle
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -50,6 +51,17 @@ def run(database: tuple[Any, Tables], number: int, state: str, **values: Any) ->
                 dag_run_id=number, task_id=task_id, map_index=-1, key="k", value=stored, **common
             )
         )
+
+
+@pytest.mark.parametrize("database", [Line.AF2], indirect=True)  # the column of 3.x holds JSON and nothing else
+def test_a_pickled_reference_counts_like_any_other(database):
+    connection, found = database
+    run(database, 1, "running", own="replaced below", other="x" * 20)
+    values = {"own": uri(BASE, "run 1", "own"), "other": {"a": uri(BASE, "run 1", "other")}}
+    for task_id, value in values.items():
+        pickled = found.xcom.update().where(found.xcom.c.task_id == task_id)
+        connection.execute(pickled.values(value=pickle.dumps(value)))
+    assert (held(connection, found, BASE, 5).references, held(connection, found, BASE, 5).at_risk_runs) == (1, 1)
 
 
 def test_references_aliases_and_what_lies_elsewhere(database):
