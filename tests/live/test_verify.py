@@ -248,10 +248,16 @@ def test_a_run_that_is_not_there_and_a_dag_that_is_not_known_are_inconclusive(
     assert "would trigger a run" in verified["dry"].out
 
 
-def test_a_scheduler_that_started_before_the_flip_back_is_a_kill_switch(verified: dict[str, Done]) -> None:
-    """After the walk all of Airflow runs in ``inline``; what a fresh process resolves says nothing of it (F41)."""
+def test_what_a_fresh_process_resolves_says_nothing_of_a_scheduler_that_runs(
+    walk: Walk, verified: dict[str, Done]
+) -> None:
+    """After the walk all of Airflow runs in ``inline`` (F41). A process of 2.x writes its title over what tells that."""
     done = verified["none"]
-    assert done.code == 3
     assert status_of(done)["resolution_settings"] == "ok"
     running = done.check("resolution_running")
-    assert running["status"] == "fail" and "scheduler" in running["detail"] and "inline" in running["detail"]
+    if walk.line == "3":
+        assert (done.code, running["status"]) == (3, "fail")
+        assert "scheduler" in running["detail"] and "inline" in running["detail"]
+    else:
+        assert (done.code, running["status"]) == (0, "warn")
+        assert "scheduler" in running["detail"] and "cannot be read" in running["detail"]

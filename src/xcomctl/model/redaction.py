@@ -8,6 +8,7 @@ since user information without a password is a connection id there. It errs on t
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from re import Pattern
@@ -109,17 +110,39 @@ def redact_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     A text or a number under a secret's name is replaced as a whole; every other text goes through :func:`redact`.
     ``None``, booleans and empty texts say nothing and stay.
     """
-    return {redact(name): _redact_value(value, is_secret_name(name)) for name, value in mapping.items()}
+    found = {}
+    for name, value in mapping.items():
+        shown, secret = _name(name)
+        found[shown] = _redact_value(value, secret)
+    return found
 
 
 def _redact_value(value: Any, secret: bool) -> Any:
     if isinstance(value, Mapping):
-        return {
-            redact(str(name)): _redact_value(entry, secret or is_secret_name(str(name)))
-            for name, entry in value.items()
-        }
+        found = {}
+        for name, entry in value.items():
+            shown, by_name = _name(str(name))
+            found[shown] = _redact_value(entry, secret or by_name)
+        return found
     if isinstance(value, (list, tuple)):
         return [_redact_value(entry, secret) for entry in value]
     if secret and not isinstance(value, bool) and value not in (None, ""):
         return REDACTED
-    return redact(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or _TIME.fullmatch(value):
+        return value
+    return _short(value) if len(value) <= _SHORT else redact(value)
+
+
+#: Of what a million rows hold, most is one of a few ids and states, worth remembering, or a time, and no two are the same.
+_SHORT = 64
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
+
+
+@functools.lru_cache(maxsize=4096)
+def _short(text: str) -> str:
+    return redact(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(name: str) -> tuple[str, bool]:
+    return redact(name), is_secret_name(name)
