@@ -116,9 +116,11 @@ class RestWay:
 
     def progress(self, run_id: str) -> Progressed:
         """See :class:`TaskWay`."""
+        # The run first: once that is over, what its task is does not change any more.
+        run_state = self._api.run(self._dag_id, run_id).state
         instances = self._api.task_instances(self._dag_id, run_id)
         state = next((each.state for each in instances if each.task_id == self._task_id), None)
-        return Progressed(self._api.run(self._dag_id, run_id).state, state)
+        return Progressed(run_state, state)
 
     def value(self, run_id: str) -> Any:
         """See :class:`TaskWay`."""
