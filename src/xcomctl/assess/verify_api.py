@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, DagRun
 from xcomctl.model.handed_over import path_in
-from xcomctl.model.log_lines import LOGS_TITLE, MOST_LOGS, telling, told, verdict
+from xcomctl.model.log_lines import LOGS_TITLE, MOST_LINES, MOST_LOGS, Logs
 from xcomctl.model.redaction import redact
 from xcomctl.model.upstream import transitive
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.model.verification import RUN
 
+#: The states of an instance that failed for good, and of one whose last try failed.
+_FAILED = ("failed", "up_for_retry")
 _NEEDS_CONTEXT = "this needs a context that has the metadata database and reaches the store: --via 'PREFIX' or -D NAME"
 
 
@@ -34,7 +36,7 @@ def checks_of(api: AirflowApi, dag_id: str, run_id: str, base_path: str | None) 
 def _failed(api: AirflowApi, dag_id: str, run_id: str) -> Check:
     upstream = transitive(api.downstream(dag_id))
     pushed = api.tasks_with_xcoms(dag_id, run_id)
-    ended = [each for each in api.task_instances(dag_id, run_id) if each.state in ("failed", "up_for_retry")]
+    ended = [each for each in api.task_instances(dag_id, run_id) if each.state in _FAILED]
     failed = sorted({each.task_id for each in ended if upstream.get(each.task_id, frozenset()) & pushed})
     unknown = sorted({each.task_id for each in ended if each.task_id not in upstream})
     check_id, title = "tasks_failed_after_push", "no task failed that could have read an XCom"
@@ -80,24 +82,21 @@ def _handed_over(api: AirflowApi, run: DagRun, base_path: str | None) -> Check:
 
 def logs(api: AirflowApi, dag_id: str, run_id: str, base_path: str | None) -> Check:
     """Whether the logs of the run's tasks tell of an XCom that could not be stored or read, or hold a path."""
-    failed = ("failed", "up_for_retry")
     # An EmptyOperator is counted as tried, and runs nowhere.
     tried = [each for each in api.task_instances(dag_id, run_id) if each.try_number > 0]
-    instances = [each for each in tried if each.hostname or each.state in failed]
-    instances.sort(key=lambda each: each.state not in failed)
-    found: list[str] = []
-    unread = max(0, len(instances) - MOST_LOGS)
+    instances = [each for each in tried if each.hostname or each.state in _FAILED]
+    instances.sort(key=lambda each: each.state not in _FAILED)
+    found = Logs(len(instances), base_path or "")
     for each in instances[:MOST_LOGS]:
         try:
-            text = told(api.task_log(dag_id, run_id, each))
-        except ApiError:
-            text = ""
-        unread += not text
-        name = each.task_id if each.map_index < 0 else f"{each.task_id}[{each.map_index}]"
-        found += [f"{name}: {redact(line)}" for line in telling(text, base_path or "")]
-    clean, said = verdict(len(instances), unread, found)
-    status = {True: Status.OK, False: Status.FAIL, None: Status.SKIP}[clean]
-    return _check("logs_clean", LOGS_TITLE, status, said, {"lines": found[:50]} if found else None)
+            log = api.task_log(dag_id, run_id, each)
+        except ApiError as error:
+            found.lost(error.message)
+        else:
+            found.add(each.task_id if each.map_index < 0 else f"{each.task_id}[{each.map_index}]", log)
+    status = {True: Status.OK, False: Status.FAIL, None: Status.SKIP}[found.clean]
+    lines = found.lines[:MOST_LINES]
+    return _check("logs_clean", LOGS_TITLE, status, found.said, {"lines": lines} if lines else None)
 
 
 def _check(

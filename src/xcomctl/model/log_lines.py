@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Optional
 
 from xcomctl.model.handed_over import path_in
+from xcomctl.model.redaction import redact
 
 #: What is true when the check of logs is OK.
 LOGS_TITLE = "the logs of the run's tasks tell of no XCom error"
 #: Instances whose logs are read, the failed ones first.
 MOST_LOGS = 100
+#: Lines that a check's data holds.
+MOST_LINES = 50
 #: Lines that are quoted of one log, and characters of a line.
 LINES_OF_ONE = 3
 _QUOTED = 200
@@ -74,11 +76,40 @@ def _tells(line: str, base_path: str) -> bool:
     return about and _ERROR.search(lower) is not None
 
 
-def verdict(instances: int, unread: int, lines: Iterable[str]) -> tuple[Optional[bool], str]:
-    """Whether the logs of a run are clean (``None``: not known), in a sentence. ``lines`` begin with their task."""
-    found = list(lines)
-    if found:
-        return False, f"{len(found)} lines; {found[0]}"
-    if unread:
-        return None, f"the logs of {unread} of {instances} instances were not read"
-    return True, f"the logs of {instances} instances tell of no XCom error, and hold no path under the base path"
+class Logs:
+    """The logs of a run's instances, read one after the other. ``instances`` is how many there are to read."""
+
+    def __init__(self, instances: int, base_path: str) -> None:
+        self._instances, self._base_path = instances, base_path
+        self._read = 0
+        self._why = ""
+        #: The lines that tell, each with its instance, without secrets.
+        self.lines: list[str] = []
+
+    def add(self, name: str, log: str) -> None:
+        """One instance's log as Airflow's reader gives it; one without a word of the task counts as not read."""
+        text = told(log)
+        self._read += bool(text)
+        self.lines += [f"{name}: {redact(line)}" for line in telling(text, self._base_path)]
+
+    def lost(self, why: str) -> None:
+        """One that could not be read; the first reason is told."""
+        self._why = self._why or redact(" ".join(why.split())[:_QUOTED])
+
+    @property
+    def clean(self) -> Optional[bool]:
+        """Whether they are, ``None`` for not known."""
+        if self.lines:
+            return False
+        return True if self._read == self._instances else None
+
+    @property
+    def said(self) -> str:
+        """The same in a sentence."""
+        if self.lines:
+            return f"{len(self.lines)} lines; {self.lines[0]}"
+        unread = self._instances - self._read
+        if unread:
+            why = f": {self._why}" if self._why else ""
+            return f"the logs of {unread} of {self._instances} instances were not read{why}"
+        return f"the logs of {self._read} instances tell of no XCom error, and hold no path under the base path"

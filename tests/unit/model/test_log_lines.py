@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xcomctl.model.log_lines import telling, told, verdict
+from xcomctl.model.log_lines import Logs, telling, told
 
 BASE = "s3://store@bucket/xcom"
 PATH = f"{BASE}/dag/run/task/01234567-89ab-cdef-0123-456789abcdef"
@@ -57,16 +57,21 @@ def test_a_line_as_long_as_a_large_value_is_read_in_one_go(character):
 
 
 @pytest.mark.parametrize(
-    ("unread", "lines", "clean", "said"),
+    ("read", "lost", "clean", "said"),
     [
-        (0, [], True, "the logs of 7 instances"),
-        (2, [], None, "2 of 7 instances were not read"),
-        (2, ["a: XCom error"], False, "1 lines; a: XCom error"),
+        (["fine"] * 7, 0, True, "the logs of 7 instances"),
+        (["fine"] * 5, 0, None, "2 of 7 instances were not read"),
+        (["fine"] * 5 + ["*** Log file does not exist"], 1, None, "2 of 7 instances were not read: the worker is gone"),
+        (["fine"] * 4 + ["could not push: XCom error"], 2, False, "1 lines; a: could not push: XCom error"),
     ],
 )
-def test_logs_that_were_not_read_are_never_clean(unread, lines, clean, said):
-    found, words = verdict(7, unread, lines)
-    assert found is clean and said in words
+def test_logs_that_were_not_read_are_never_clean(read, lost, clean, said):
+    logs = Logs(7, BASE)
+    for log in read:
+        logs.add("a", log)
+    for _ in range(lost):
+        logs.lost("the worker\n is gone")
+    assert logs.clean is clean and said in logs.said
 
 
 @pytest.mark.parametrize(
