@@ -14,7 +14,6 @@ from xcomctl.clients.airflow_api import without_login
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.deployment.deployments import ApiEntry, Deployment
 from xcomctl.deployment.reach.interface import Reach
-from xcomctl.errors import UserError
 from xcomctl.journal.local import LocalJournal, now, this_actor
 from xcomctl.model import requests
 from xcomctl.model.journal_entry import JournalEntry
@@ -183,10 +182,3 @@ def lines(reaches: Sequence[Reach], query: ProbeQuery, run: ThroughRun | None) -
         runs = "a run" if run.once else "one or two runs"
         said.append(f"would trigger {runs} of the probe DAG through {through}; what they push stays with them")
     return [*said, "would record the result in the journal; nothing else is written"]
-
-
-def refuse_without_contexts(reaches: Sequence[Reach], run: ThroughRun | None, deployment: Deployment | None) -> None:
-    """Raises :class:`~xcomctl.errors.UserError` where there is neither a context nor a run through an API."""
-    if not reaches and (run is None or run.api is None):
-        assert deployment is not None  # the command line always names a context
-        raise UserError(*deployment.without_contexts())

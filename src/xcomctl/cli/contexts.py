@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xcomctl.assess.fleet import Fleet
-    from xcomctl.deployment.deployments import Deployment
+    from xcomctl.deployment.deployments import ApiEntry, Deployment
     from xcomctl.deployment.reach.interface import Reach
+    from xcomctl.errors import UserError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +70,24 @@ def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
     return [LocalReach(Path(args.python or sys.executable), label="local")]
 
 
+def reaches_beside(api: ApiEntry | None, args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
+    """The way into every context for a command that can do with the REST API alone: none where only that is named.
+
+    Managed Airflow gives no way into a context. Raises :class:`~xcomctl.errors.UserError` where there is neither.
+    """
+    found = [] if api is not None and not (args.via or args.python or chosen) else reaches(args, chosen)
+    if not found and api is None:
+        raise _without_contexts(chosen)
+    return found
+
+
+def _without_contexts(chosen: Deployment | None) -> UserError:
+    from xcomctl.errors import UserError
+
+    assert chosen is not None  # the command line always names a context
+    return UserError(*chosen.without_contexts())
+
+
 def spelled(args: argparse.Namespace) -> str:
     """The options that name the same contexts, to be put behind a command that is printed; without secrets."""
     from xcomctl.model.redaction import redact
@@ -83,12 +102,10 @@ def spelled(args: argparse.Namespace) -> str:
 def fleet(args: argparse.Namespace, chosen: Deployment | None) -> Fleet:
     """Every context that was chosen. Raises :class:`~xcomctl.errors.UserError` for a deployment that has none."""
     from xcomctl.assess.fleet import Fleet
-    from xcomctl.errors import UserError
 
     found = reaches(args, chosen)
     if not found:
-        assert chosen is not None  # the command line always names a context
-        raise UserError(*chosen.without_contexts())
+        raise _without_contexts(chosen)
     return Fleet(found, log(args.verbose))
 
 

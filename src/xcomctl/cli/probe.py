@@ -65,12 +65,9 @@ def run(args: argparse.Namespace) -> int:
     query = probe.with_plan(_query(args), chosen, planned=args.planned)
     if args.planned and query.path is None and query.threshold is None and query.phase is None:
         args.usage_error("--planned needs to know what is planned: -D NAME, or --phase, --path and --threshold")
-    through = None
-    if args.through_run:
-        through = probe.ThroughRun(api.entry(args, chosen), args.task_timeout, args.once)
-    # Managed Airflow gives no way into a context; its API alone is named then.
-    reaches = [] if args.api and not (args.via or args.python or chosen) else contexts.reaches(args, chosen)
-    probe.refuse_without_contexts(reaches, through, chosen)
+    entry = api.entry(args, chosen) if args.through_run else None
+    through = probe.ThroughRun(entry, args.task_timeout, args.once) if args.through_run else None
+    reaches = contexts.reaches_beside(entry, args, chosen)
     if args.dry_run:
         print("\n".join(probe.lines(reaches, query, through)))
         return Verdict.OK.exit_code

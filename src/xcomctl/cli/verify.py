@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from xcomctl.assess.fleet import Fleet
     from xcomctl.assess.verify import Runs
     from xcomctl.clients.airflow_api import AirflowApi
-    from xcomctl.deployment.deployments import ApiEntry, Deployment
-    from xcomctl.deployment.reach.interface import Reach
+    from xcomctl.deployment.deployments import Deployment
     from xcomctl.model.verdicts import Check
     from xcomctl.model.verification import RunReviewQuery, VerifyReport
     from xcomctl.report.progress import Progress
@@ -92,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, chosen: Deployment | None) -> list[str]:
-    entry, reaches = _ways(args, chosen)
+    entry = api.entry(args, chosen)
+    reaches = contexts.reaches_beside(entry, args, chosen)
     named = "; ".join(reach.name for reach in reaches)
     said = [f"would ask what resolves in: {named}" if named else "would ask no context what resolves: none was named"]
     if args.dag_id:
@@ -104,20 +104,6 @@ def _plan(args: argparse.Namespace, chosen: Deployment | None) -> list[str]:
         )
         said.append(f"would {what} through {way}")
     return [*said, "would record the result in the journal; nothing else is written"]
-
-
-def _ways(args: argparse.Namespace, chosen: Deployment | None) -> tuple[ApiEntry | None, list[Reach]]:
-    """The REST API, if one is named, and the ways into contexts. Raises ``UserError`` where there is neither."""
-    entry = api.entry(args, chosen)
-    # Managed Airflow gives no way into a context; its API alone is named then.
-    alone = entry is not None and not (args.via or args.python or chosen)
-    reaches = [] if alone else contexts.reaches(args, chosen)
-    if not reaches and entry is None:
-        from xcomctl.errors import UserError
-
-        assert chosen is not None  # the command line always names a context
-        raise UserError(*chosen.without_contexts())
-    return entry, reaches
 
 
 def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progress) -> VerifyReport:
@@ -139,7 +125,8 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
         if args.expect_threshold is not None
         else (planned.threshold if planned is not None else None),
     )
-    entry, reaches = _ways(args, chosen)
+    entry = api.entry(args, chosen)
+    reaches = contexts.reaches_beside(entry, args, chosen)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(connect(entry)) if entry is not None and args.dag_id else None
         fleet = stack.enter_context(Fleet(reaches, contexts.log(args.verbose)))
