@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from re import Pattern
 from typing import Any
 
@@ -33,6 +33,11 @@ _SIGNED_QUERY = (
     "x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|signature|sig|awsaccesskeyid"
     "|googleaccessid|key-pair-id"
 )
+
+#: What most of a million rows' texts are: one of a few ids and states, short and worth remembering, or a time, which is
+#: no secret and never the same.
+_SHORT = 64
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
 
 _RULES: tuple[tuple[Pattern[str], str], ...] = (
     # Whole blocks first.
@@ -110,20 +115,12 @@ def redact_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     A text or a number under a secret's name is replaced as a whole; every other text goes through :func:`redact`.
     ``None``, booleans and empty texts say nothing and stay.
     """
-    found = {}
-    for name, value in mapping.items():
-        shown, secret = _name(name)
-        found[shown] = _redact_value(value, secret)
-    return found
+    return {shown: _redact_value(value, secret) for (shown, secret), value in _named(mapping)}
 
 
 def _redact_value(value: Any, secret: bool) -> Any:
     if isinstance(value, Mapping):
-        found = {}
-        for name, entry in value.items():
-            shown, by_name = _name(str(name))
-            found[shown] = _redact_value(entry, secret or by_name)
-        return found
+        return {shown: _redact_value(entry, secret or by_name) for (shown, by_name), entry in _named(value)}
     if isinstance(value, (list, tuple)):
         return [_redact_value(entry, secret) for entry in value]
     if secret and not isinstance(value, bool) and value not in (None, ""):
@@ -133,16 +130,16 @@ def _redact_value(value: Any, secret: bool) -> Any:
     return _short(value) if len(value) <= _SHORT else redact(value)
 
 
-#: Of what a million rows hold, most is one of a few ids and states, worth remembering, or a time, and no two are the same.
-_SHORT = 64
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
+def _named(mapping: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, bool], Any]]:
+    return ((_name(str(name)), value) for name, value in mapping.items())
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(name: str) -> tuple[str, bool]:
+    """A name as it is shown, and whether it says that its value is a secret."""
+    return redact(name), is_secret_name(name)
 
 
 @functools.lru_cache(maxsize=4096)
 def _short(text: str) -> str:
     return redact(text)
-
-
-@functools.lru_cache(maxsize=4096)
-def _name(name: str) -> tuple[str, bool]:
-    return redact(name), is_secret_name(name)
