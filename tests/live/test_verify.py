@@ -254,9 +254,9 @@ def test_what_a_fresh_process_resolves_says_nothing_of_a_scheduler_that_runs(
     """After the walk all of Airflow runs in ``inline`` (F41). A process of 2.x writes its title over what tells that."""
     done = verified["none"]
     assert status_of(done)["resolution_settings"] == "ok"
+    running = done.check("resolution_running")
+    assert "scheduler" in running["detail"]
     if walk.line == "3":
-        running = done.check("resolution_running")
-        assert (done.code, running["status"]) == (3, "fail")
-        assert "scheduler" in running["detail"] and "inline" in running["detail"]
+        assert (done.code, running["status"], "inline" in running["detail"]) == (3, "fail", True)
     else:
-        assert done.code == 0 and status_of(done).get("resolution_running") != "fail"
+        assert (done.code, running["status"], "cannot be read" in running["detail"]) == (0, "warn", True), running

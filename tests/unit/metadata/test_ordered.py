@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
-import subprocess
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.lines import output_on
 from xcomctl.metadata import archives
 from xcomctl.metadata.ordered import UrlRow, unchanged, url_rows
 from xcomctl.metadata.pickles import text_in
@@ -23,7 +22,6 @@ from xcomctl.model.requests import ALIAS, REFERENCE
 from xcomctl.references import at_risk
 from xcomctl.references.objects import Scan
 
-ROOT = Path(__file__).parents[3]
 BASE = "s3://store@bucket/xcom"
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -48,10 +46,8 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_statements_compile_for_every_database_on_the_sqlalchemy_of_each_line(line):
-    python = ROOT / ".venvs" / f"airflow-{line}" / "bin" / "python"
-    done = subprocess.run([str(python), "-c", COMPILE], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3 * 2 * 4
+    printed = output_on(line, COMPILE)
+    assert len(printed.splitlines()) == 3 * 2 * 4
 
 
 class Database:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from tests.support.lines import output_on
 from tests.support.run_database import BASE, Database, at, text
 from xcomctl.metadata import instances, starts, traces
 from xcomctl.model.phases import Line
 
-ROOT = Path(__file__).parents[3]
 PATH = f"{BASE}/dag/run/task/01234567-89ab-cdef-0123-456789abcdef"
 
 COMPILE = """
@@ -42,11 +40,9 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_statements_compile_for_every_database_on_the_sqlalchemy_of_each_line(line):
-    python = ROOT / ".venvs" / f"airflow-{line}" / "bin" / "python"
-    done = subprocess.run([str(python), "-c", COMPILE], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3 * 2 * 11
-    assert done.stdout.split()[1].startswith({"2.11": "1.4.", "3.3": "2."}[line])
+    printed = output_on(line, COMPILE)
+    assert len(printed.splitlines()) == 3 * 2 * 11
+    assert printed.split()[1].startswith({"2.11": "1.4.", "3.3": "2."}[line])
 
 
 @pytest.fixture(params=list(Line))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from tests.support.lines import output_on
 from xcomctl.metadata import values
 from xcomctl.metadata.expressions import HEAD, SCHEME_WITHIN, SMALL_VALUE
 from xcomctl.metadata.tables import Tables, tables
 from xcomctl.metadata.xcoms import count_pickled, url_like_rows
 from xcomctl.model.phases import Line
-
-ROOT = Path(__file__).parents[3]
 
 #: Every statement, for every line that has it.
 COMPILE = """
@@ -47,12 +44,9 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_statements_compile_for_every_database_on_the_sqlalchemy_of_each_line(line):
-    python = ROOT / ".venvs" / f"airflow-{line}" / "bin" / "python"
-    assert python.exists(), "run: make envs"
-    done = subprocess.run([str(python), "-c", COMPILE], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3 * 9
-    assert done.stdout.split()[2].startswith({"2.11": "1.4.", "3.3": "2."}[line])
+    printed = output_on(line, COMPILE)
+    assert len(printed.splitlines()) == 3 * 9
+    assert printed.split()[2].startswith({"2.11": "1.4.", "3.3": "2."}[line])
 
 
 @pytest.fixture
