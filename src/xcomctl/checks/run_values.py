@@ -9,7 +9,7 @@ from xcomctl.airflow_compat import xcom_class
 from xcomctl.checks.interface import Finding, fail, ok, skip, warn
 from xcomctl.checks.run_interface import MOST_NAMED, NAMED, RunCheck, RunSubject, instance_name
 from xcomctl.metadata.xcoms import Narrow, count_of_run, rows_of_run
-from xcomctl.model import pull
+from xcomctl.model import pull, way_out
 from xcomctl.model.handed_over import holds_path
 from xcomctl.model.phases import Phase
 from xcomctl.model.references import Owner, classify
@@ -167,7 +167,7 @@ def _equal(subject: RunSubject) -> Finding:
     if found.different.count:
         return fail(
             f"{found.different.count} of {found.compared} values are not what was pushed: {found.different}{missing}",
-            f"xcomctl pull -d {subject.dag_id} -r '{subject.run_id}' --key {_VALUE_KEY}",
+            way_out.pull_step(subject.dag_id, subject.run_id, f" --key {_VALUE_KEY}"),
             different=found.different.first,
         )
     return ok(

@@ -65,7 +65,7 @@ def urls_of_runs(connection: Any, tables: Tables, ids: Sequence[int]) -> Iterato
     )
     for row in connection.execute(statement):
         text = string_in(row.value, tables.line)
-        if isinstance(text, str):
+        if text is not None:
             yield Url(row.dag_run_id, row.dag_id, row.run_id, row.task_id, text)
 
 
@@ -83,7 +83,7 @@ def first_reference(
     moments = []
     for row in connection.execute(statement):
         text = string_in(row.value, tables.line)
-        if isinstance(text, str) and text.startswith(prefix) and row.timestamp is not None:
+        if text is not None and text.startswith(prefix) and row.timestamp is not None:
             moments.append(row.timestamp)
     first = min(moments, default=None)
     return first if first is None or first.tzinfo is not None else first.replace(tzinfo=datetime.timezone.utc)
@@ -102,7 +102,7 @@ def others_hold_references(connection: Any, tables: Tables, dag_id: str, run_id:
     )
     for row in stream(connection, statement, SMALL_ROWS):
         text = string_in(row.value, tables.line)
-        if isinstance(text, str) and text.startswith(prefix):
+        if text is not None and text.startswith(prefix):
             return True
     return False
 
