@@ -21,9 +21,17 @@ from xcomctl.rehearsal import environments
 from xcomctl.rehearsal.sandbox.deployment import Sandbox, Waiting
 
 BUDGET_S = 600
-STEPS = {"another task", "mapped task", "map input", "resumed by a trigger", "pushed once resumed", "prior dates"}
+STEPS = {
+    "another task",
+    "mapped task",
+    "map input",
+    "resumed by a trigger",
+    "pushed once resumed",
+    "prior dates",
+    "above the threshold",
+}
 #: The named defects that real tasks meet on each line.
-DEFECTS = {"2.11": {"F4"}, "3.3": {"F5", "F38"}}
+DEFECTS = {"2.11": {"F4", "F2"}, "3.3": {"F5", "F38", "F2"}}
 
 
 class _Steps:

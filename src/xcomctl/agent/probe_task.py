@@ -12,7 +12,8 @@ from typing import Any, Optional
 
 from xcomctl.airflow_compat import configuration, loading, xcom_class
 from xcomctl.model import probe
-from xcomctl.model.phases import path_problem
+from xcomctl.model.phases import Phase, path_problem, phase_of
+from xcomctl.model.settings import settings_from
 from xcomctl.roundtrip.control_flow import Value
 from xcomctl.roundtrip.in_run import MAPPED, Pulled, push_all
 
@@ -29,6 +30,25 @@ def push(ti: Any) -> None:
     ti.xcom_push(key=PUSHED, value={"ids": ids, "errors": errors})
 
 
+def push_offloaded(ti: Any) -> None:
+    """The same with every value above the threshold, which this process lowers to 0 for as long as it pushes them.
+
+    Where the deployment offloads nothing, nothing is pushed but the reason.
+    """
+    _begin()
+    why = _no_offload()
+    if why:
+        ti.xcom_push(key=PUSHED, value={"why": why})
+        return
+    try:
+        with xcom_class.threshold_of(0):
+            ids, errors = push_all(lambda key, value: ti.xcom_push(key=key, value=value), _base_path())
+    except xcom_class.ThresholdFixed as error:
+        ti.xcom_push(key=PUSHED, value={"why": error.message})
+        return
+    ti.xcom_push(key=PUSHED, value={"ids": ids, "errors": errors})
+
+
 def pull(ti: Any, task_id: str, step: str, map_index: Optional[int] = None) -> dict[str, Any]:
     """Pull what a task of this run pushed, one map index of it where it was mapped."""
     _begin()
@@ -36,6 +56,18 @@ def pull(ti: Any, task_id: str, step: str, map_index: Optional[int] = None) -> d
     indexes = {} if map_index is None else {"map_indexes": map_index}
     pushed = ti.xcom_pull(task_ids=task_id, key=PUSHED, **indexes)
     found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key, **indexes), _mapping(pushed))
+    return _part(found, step)
+
+
+def pull_offloaded(ti: Any, task_id: str) -> dict[str, Any]:
+    """Pull what that task pushed above the threshold; under the deployment's own settings, as any task would."""
+    _begin()
+    step = "above the threshold"
+    pushed = _mapping(ti.xcom_pull(task_ids=task_id, key=PUSHED))
+    if pushed.get("why"):
+        return {"step": step, "notes": [f"{step}: not tried, {pushed['why']}"]}
+    found = _pulled(step, 0)
+    found.all(lambda key: ti.xcom_pull(task_ids=task_id, key=key), pushed)
     return _part(found, step)
 
 
@@ -86,6 +118,7 @@ def report(run_id: str, parts: Iterable[Any], digest: str = "") -> dict[str, str
             counts[name] = counts.get(name, 0) + int(count)
         differences += [probe.ProbeDifference.from_json(each) for each in part.get("differences") or ()]
         notes.update(dict.fromkeys(f"the metadata column: {each}" for each in part.get("column") or ()))
+        notes.update(dict.fromkeys(str(each) for each in part.get("notes") or ()))
     answer = probe.ProbeRunAnswer(run_id, counts, tuple(differences), tuple(notes), tuple(unmeasured), prior, digest)
     value = probe.packed(answer)
     print(probe.LOG_MARK + json.dumps(value), flush=True)
@@ -101,8 +134,17 @@ def _base_path() -> str:
     return _NO_PATH if path_problem(path) is not None else str(path)
 
 
-def _pulled(step: str) -> Pulled:
-    threshold = configuration.resolve_settings()["threshold"].value
+def _no_offload() -> str:
+    """Why nothing goes into the store here, in words that follow a comma; empty where values do."""
+    settings = settings_from(line=loading.line(), **configuration.resolve_settings())
+    found = phase_of(settings)
+    return "" if found.phase is Phase.OFFLOAD else f"since this deployment is in {found.phase.value}"
+
+
+def _pulled(step: str, threshold: Optional[int] = None) -> Pulled:
+    """``threshold`` is the one that the values were pushed under, unless it is the deployment's own."""
+    if threshold is None:
+        threshold = configuration.resolve_settings()["threshold"].value
     xcom_class.resolved_class()
     return Pulled(_base_path(), threshold if isinstance(threshold, int) else -1, step)
 

@@ -4,6 +4,7 @@
 It works with Airflow 2.9 and later, 3.0 and later.
 
 * ``push`` pushes every value under a key of its own; ``pull`` pulls and compares them in another task.
+* ``push_offloaded`` and ``pull_offloaded`` do the same with every value above the threshold, where the deployment offloads.
 * ``push_mapped`` does the same in two map indexes, ``pull_mapped`` compares one of them.
 * ``plan`` is mapped over by ``expanded``, which compares its input.
 * ``prior`` pulls with ``include_prior_dates`` what ``push`` pushed in an earlier run.
@@ -106,6 +107,16 @@ def xcomctl_probe():
             return functions.pull(get_current_context()["ti"], "push", "another task")
 
     @task
+    def push_offloaded():
+        with probe_task() as functions:
+            functions.push_offloaded(get_current_context()["ti"])
+
+    @task(multiple_outputs=False)
+    def pull_offloaded():
+        with probe_task() as functions:
+            return functions.pull_offloaded(get_current_context()["ti"], "push_offloaded")
+
+    @task
     def push_mapped(index):
         with probe_task() as functions:
             functions.push(get_current_context()["ti"])
@@ -134,7 +145,8 @@ def xcomctl_probe():
     def report():
         context = get_current_context()
         ti = context["ti"]
-        parts = [ti.xcom_pull(task_ids=name) for name in ("prior", "pull", "pull_mapped", "resumed", "pull_resumed")]
+        names = ("prior", "pull", "pull_offloaded", "pull_mapped", "resumed", "pull_resumed")
+        parts = [ti.xcom_pull(task_ids=name) for name in names]
         parts += list(ti.xcom_pull(task_ids="expanded") or [None])
         with probe_task() as functions:
             return functions.report(context["dag_run"].run_id, parts, DIGEST)
@@ -144,7 +156,9 @@ def xcomctl_probe():
     prior() >> pushed >> [pulled, resumed]
     resumed >> after
     push_mapped.expand(index=[0, 1]) >> mapped
-    [pulled, mapped, after, inputs] >> report()
+    above = pull_offloaded()
+    push_offloaded() >> above
+    [pulled, above, mapped, after, inputs] >> report()
 
 
 xcomctl_probe()
