@@ -101,6 +101,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has left. Nothing more can be said there, not even by the interpreter's own flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNEXPECTED
+    except ModuleNotFoundError as error:
+        # A script in a bare checkout, run by a Python that is no Airflow's: it lacks what xcomctl has from there.
+        name = (error.name or "").partition(".")[0]
+        if name in ("", "xcomctl"):
+            return _unexpected(error, debug=getattr(args, "debug", False))
+        _say(
+            f"error: {sys.executable} has no {name}, which xcomctl needs and every Airflow brings along",
+            "hint: run it with the Python of an Airflow, or install xcomctl",
+        )
+        return Verdict.INCONCLUSIVE.exit_code
     except Exception as error:
         return _unexpected(error, debug=getattr(args, "debug", False))
     return code

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ import xcomctl
 from xcomctl.cli import main as cli
 from xcomctl.errors import UserError
 from xcomctl.model.verdicts import Verdict
+
+ROOT = Path(__file__).parents[3]
 
 
 def xcomctl_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -124,3 +127,15 @@ def test_a_reader_that_leaves_is_no_traceback() -> None:
     process.stdout.close()
     assert (process.wait(), process.stderr.read()) == (1, "")
     process.stderr.close()
+
+
+@pytest.mark.parametrize("script", ["xcom_roundtrip_probe.py", "xcom_flip_preflight.py"])
+def test_a_script_and_a_python_without_what_airflow_brings_along_end_with_a_sentence(
+    script: str, tmp_path: Path
+) -> None:
+    # -S: nothing that is installed is seen, as in a Python that is no Airflow's.
+    command = [sys.executable, "-S", str(ROOT / "scripts" / script), "--journal", str(tmp_path / "journal.jsonl")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 5, run.stderr
+    assert "has no rich, which xcomctl needs and every Airflow brings along" in run.stderr
+    assert "unexpected" not in run.stderr
