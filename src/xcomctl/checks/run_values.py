@@ -19,6 +19,13 @@ from xcomctl.store.listing import Listing
 
 _VALUE_KEY = "return_value"
 _VALUES = "values"
+#: What becomes of a reference that a reader gets no value for, and what mends it; the worst first.
+_WAYS_OUT = {
+    pull.DANGLING: "xcomctl refs --dangling, and clear the tasks that pushed what is missing",
+    pull.PATH_HANDED_OVER: "mend what resolves in this context: the objects are there",
+    pull.FOREIGN: "xcomctl refs --foreign: set the base path that they were written under",
+    pull.OUTSIDE: "look at the tasks that pushed these: no backend writes such a path",
+}
 
 
 @dataclass
@@ -116,15 +123,13 @@ def _compare(found: Values, place: tuple[str, int], key: str, value: Any) -> Non
 
 def _references(subject: RunSubject) -> Finding:
     found = values_of(subject)
-    bad = [
-        name for name in found.problems if name in (pull.DANGLING, pull.PATH_HANDED_OVER, pull.FOREIGN, pull.OUTSIDE)
-    ]
+    bad = [name for name in _WAYS_OUT if name in found.problems]
     data = {"references": found.references, "problems": {name: names.count for name, names in found.problems.items()}}
     if bad:
         said = "; ".join(f"{found.problems[name].count} {name} ({found.problems[name]})" for name in bad)
         return fail(
             f"of {found.references} references: {said}. {found.details[bad[0]]}",
-            "xcomctl refs --dangling, and clear the tasks that pushed what is missing",
+            "\n".join(_WAYS_OUT[name] for name in bad),
             **data,
         )
     if pull.UNREACHABLE in found.problems:
