@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.visits import Visiting, visits_of
 from tests.support.walk import SIZES, THRESHOLD, Walk
+from tests.support.warm import WarmContexts
 from xcomctl.rehearsal import environments
 from xcomctl.rehearsal.rehearse import Plan, Rehearsal
 from xcomctl.report.progress import progress_for
@@ -31,10 +32,11 @@ def walk(request: pytest.FixtureRequest, airflow_env: Path) -> Iterator[Walk]:
     """The short rehearsal, all of it, with the visits of the tests that were collected; the sandbox stays up."""
     plan = Plan(lambda waiting: environments.existing(airflow_env, store="s3"), threshold=THRESHOLD, sizes=SIZES)
     visits = visits_of(getattr(item, "module", None) for item in request.session.items)
-    visiting = Visiting(progress_for(sys.__stderr__), visits, lambda: Walk(rehearsal, rehearsal.report(), {}))
-    rehearsal = Rehearsal(plan, visiting)
-    try:
-        rehearsal.play()
-        yield Walk(rehearsal, rehearsal.report(), visiting.outcomes)
-    finally:
-        rehearsal.close()
+    with WarmContexts(airflow_env / "bin" / "python") as warm:
+        visiting = Visiting(progress_for(sys.__stderr__), visits, lambda: Walk(rehearsal, rehearsal.report(), {}, warm))
+        rehearsal = Rehearsal(plan, visiting)
+        try:
+            rehearsal.play()
+            yield Walk(rehearsal, rehearsal.report(), visiting.outcomes, warm)
+        finally:
+            rehearsal.close()

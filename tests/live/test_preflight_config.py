@@ -316,7 +316,7 @@ def test_a_context_that_offloads_passes_but_for_what_still_runs(walk: Walk) -> N
 def test_the_way_down_is_judged_as_inline_from_a_context_that_offloads(walk: Walk) -> None:
     only = ("config_phase", "config_prefix", "config_threshold_floor", "provider_backend_class", "metadata_references",
             "metadata_own_paths")  # fmt: skip
-    with context(walk, offload(walk)) as opened:
+    with context(walk, offload(walk), warm=True) as opened:
         asked = opened.preflight(phase="inline", planned=True, only=only)
         deployed = opened.preflight(phase="inline", only=("config_phase",))
     assert asked["config_phase"].status is Status.OK
@@ -333,7 +333,7 @@ def test_the_way_down_is_judged_as_inline_from_a_context_that_offloads(walk: Wal
 def test_airflow_cfg_that_was_changed_under_a_running_process(walk: Walk) -> None:
     file = Path(walk.env["AIRFLOW_HOME"]) / "airflow.cfg"
     before = file.stat()
-    with AgentSession(walk.reach(walk.sandbox.airflow.environment())) as session:
+    with AgentSession(walk.warm.reach(walk.sandbox.airflow.environment())) as session:
         asked = Context(session).preflight(only=("config_running",))
         first = asked["config_running"]
         os.utime(file, (before.st_atime, time.time() + 3_600))
@@ -440,7 +440,7 @@ def test_a_running_process_that_tells_no_environment(walk: Walk) -> None:
                                stdout=subprocess.PIPE)  # fmt: skip
     try:
         assert process.stdout is not None and process.stdout.readline() == b"up\n"
-        with AgentSession(walk.reach(walk.sandbox.airflow.environment())) as session:
+        with AgentSession(walk.warm.reach(walk.sandbox.airflow.environment())) as session:
             asked = Context(session).preflight(only=("config_running",))
     finally:
         process.communicate()

@@ -36,7 +36,7 @@ CONTENT = dag_files.content(DAG_ID).decode()
 @pytest.fixture(scope="module")
 def agent(walk: Walk) -> Iterator[AgentSession]:
     """One agent in the sandbox's own environment."""
-    with walk.sandbox.agent() as agent:
+    with AgentSession(walk.warm.reach(walk.sandbox.airflow.environment())) as agent:
         yield agent
 
 

@@ -135,7 +135,7 @@ def airflows(walk: Walk) -> Airflows:
 @pytest.fixture(scope="module")
 def plain(walk: Walk) -> Iterator[Context]:
     """A context that resolves ``inline``."""
-    with context(walk) as plain:
+    with context(walk, warm=True) as plain:
         yield plain
 
 

@@ -85,7 +85,7 @@ class Corrupting(backend.XComObjectStorageBackend):
 @pytest.fixture(scope="module")
 def flipped(walk: Walk) -> Iterator[Context]:
     """A context that resolves the offload."""
-    with context(walk, offload(walk)) as flipped:
+    with context(walk, offload(walk), warm=True) as flipped:
         yield flipped
 
 

@@ -228,7 +228,7 @@ def test_paths_that_name_no_connection(own: Context, said: Said, path: str, stat
 
 
 def test_without_a_path_what_was_asked_for_is_skipped_and_not_left_out(walk: Walk) -> None:
-    with context(walk) as inline:
+    with context(walk, warm=True) as inline:
         asked = inline.preflight(functional=True, connection_id=WALKS_CONNECTION)
         unasked = inline.preflight(only=("connection", "store", "round-trip", "config_class"))
     skipped = {each for each in asked.checks if asked[each].category in ("connection", "store", "round trip")}

@@ -72,23 +72,23 @@ def probed(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Do
     """The probe in several contexts; ``flipped`` is everything, where the context offloads."""
     state = tmp_path_factory.mktemp("probe")
 
-    def probe(*arguments: str, **variables: str) -> Callable[[], Done]:
+    def probe(*arguments: str, fresh: bool = False, **variables: str) -> Callable[[], Done]:
         return lambda: xcomctl(
-            walk, "probe", *arguments, variables=variables, journal=state / "journal.jsonl"
+            walk, "probe", *arguments, variables=variables, journal=state / "journal.jsonl", fresh=fresh
         ).orderly()
 
     planned = ("--phase", "dual-read", "--path", walk.base_path, "--only", "control-flow", "--no-store", "-o", "json")
     found = together(
         {
-            "flipped": probe("-o", "json", **offload(walk)),
+            "flipped": probe("-o", "json", fresh=True, **offload(walk)),
             "script": lambda: script(
                 walk, "xcom_roundtrip_probe.py", [], {**offload(walk), "XDG_STATE_HOME": str(state)}
             ),
             "inline": probe(),
             "planned": probe(*planned),
             "unreachable": probe("-o", "json", "--only", "control-flow", **offload(walk, **unreachable(walk))),
-            "unimportable": probe("--only", "data", **offload(walk, **{BACKEND.env: "no.such.Backend"})),
-            "pathless": probe("--only", "data", **{BACKEND.env: OBJECT_STORAGE_BACKEND, PATH.env: ""}),
+            "unimportable": probe("--only", "data", fresh=True, **offload(walk, **{BACKEND.env: "no.such.Backend"})),
+            "pathless": probe("--only", "data", fresh=True, **{BACKEND.env: OBJECT_STORAGE_BACKEND, PATH.env: ""}),
         }
     )
     found["journal"] = Done(0, (state / "xcomctl" / "journal.jsonl").read_text(), "")

@@ -26,8 +26,10 @@ RUN = ("-d", DAG_ID, "-r", OFFLOAD_RUN)
 def pulled(walk: Walk) -> dict[str, Done]:
     """The run, pulled under several circumstances."""
 
-    def pull(*arguments: str, **variables: str) -> Callable[[], Done]:
-        return lambda: xcomctl(walk, "pull", *RUN, *arguments, variables=offload(walk, **variables)).orderly()
+    def pull(*arguments: str, fresh: bool = False, **variables: str) -> Callable[[], Done]:
+        return lambda: xcomctl(
+            walk, "pull", *RUN, *arguments, variables=offload(walk, **variables), fresh=fresh
+        ).orderly()
 
     with missing_object(walk) as uri:
         missing = pull()()
@@ -42,7 +44,7 @@ def pulled(walk: Walk) -> dict[str, Done]:
                 ["--dag-id", DAG_ID, "--run-id", OFFLOAD_RUN, "--limit", "5"],
                 offload(walk),
             ),
-            "full": pull("-o", "json", "--full"),
+            "full": pull("-o", "json", "--full", fresh=True),
             "one": pull(*cells, "--map-index", str(len(SIZES) - 1), "-o", "jsonl"),
             "inline": pull(*cells, "-o", "json", **{BACKEND.env: BASE_XCOM}),
             "unreachable": pull("-o", "json", **unreachable(walk)),

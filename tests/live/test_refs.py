@@ -38,7 +38,7 @@ VISITS = {"in_flight": (in_flight,)}
 @pytest.fixture(scope="module")
 def agent(walk: Walk) -> Iterator[AgentSession]:
     """One agent in a context that offloads."""
-    with AgentSession(walk.reach({**walk.env, **offload(walk)})) as agent:
+    with AgentSession(walk.warm.reach({**walk.env, **offload(walk)})) as agent:
         yield agent
 
 
@@ -74,10 +74,10 @@ def typed(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Don
     """The command as it is typed, in several forms."""
     folder = tmp_path_factory.mktemp("refs")
 
-    def refs(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+    def refs(name: str, *arguments: str, fresh: bool = False, **variables: str) -> Callable[[], Done]:
         journal = folder / f"{name}.jsonl"
         return lambda: xcomctl(
-            walk, "refs", *arguments, variables=offload(walk, **variables), journal=journal
+            walk, "refs", *arguments, variables=offload(walk, **variables), journal=journal, fresh=fresh
         ).orderly()
 
     def dangling() -> Done:
@@ -89,7 +89,7 @@ def typed(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Don
     found = {"dangling": dangling()}
     found |= together(
         {
-            "json": refs("json", "-o", "json"),
+            "json": refs("json", "-o", "json", fresh=True),
             "text": refs("text", "-d", DAG_ID, "-r", OFFLOAD_RUN),
             "objects": refs("objects", "--objects", "-d", DAG_ID, "-o", "jsonl"),
             "unreachable": refs("unreachable", "-o", "json", **unreachable(walk)),

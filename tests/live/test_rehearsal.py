@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.support.walk import SIZES, THRESHOLD, Walk, sql
+from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.verdicts import Status, Verdict
@@ -64,7 +65,7 @@ def test_the_cost_is_measured(walk: Walk) -> None:
 
 
 def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say(walk: Walk) -> None:
-    with walk.sandbox.agent() as agent:
+    with AgentSession(walk.warm.reach(walk.sandbox.airflow.environment())) as agent:
         objects = {
             record["uri"] for record in agent.stream(requests.OBJECTS, {"base_path": walk.base_path, "under": DAG_ID})
         }

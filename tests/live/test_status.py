@@ -35,7 +35,11 @@ def with_a_run_in_flight(walk: Walk) -> dict[str, Done]:
     }
     return together(
         {
-            name: (lambda values=values: xcomctl(walk, "status", "-o", "json", variables=values).orderly())
+            name: (
+                lambda name=name, values=values: xcomctl(
+                    walk, "status", "-o", "json", variables=values, fresh=name == "moved"
+                ).orderly()
+            )
             for name, values in variables.items()
         }
     )
@@ -58,19 +62,23 @@ def screens(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, D
     """After the walk, under several circumstances."""
     folder = tmp_path_factory.mktemp("status")
 
-    def status(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+    def status(name: str, *arguments: str, fresh: bool = False, **variables: str) -> Callable[[], Done]:
         journal = folder / f"{name}.jsonl"
         return lambda: xcomctl(
-            walk, "status", *arguments, variables=offload(walk, **variables), journal=journal
+            walk, "status", *arguments, variables=offload(walk, **variables), journal=journal, fresh=fresh
         ).orderly()
 
     found = together(
         {
-            "unscanned": status("unscanned", "-o", "json"),
+            "unscanned": status("unscanned", "-o", "json", fresh=True),
             "full": status("full", "--full", "-o", "json"),
-            "dotted": status("dotted", **{PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path}),
+            "dotted": status(
+                "dotted",
+                fresh=True,
+                **{PATH.env: "", "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH": walk.base_path},
+            ),
             "unreachable": status("unreachable", "-o", "json", **unreachable(walk)),
-            "no bucket": status("no bucket", "-o", "json", **{PATH.env: no_bucket(walk)}),
+            "no bucket": status("no bucket", "-o", "json", fresh=True, **{PATH.env: no_bucket(walk)}),
         }
     )
     assert not (folder / "unscanned.jsonl").exists()

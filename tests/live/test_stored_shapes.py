@@ -235,7 +235,9 @@ def test_no_file_beside_a_folder_is_opened_whatever_the_base_path_is_written_lik
 
     def pull(path: str) -> Callable[[], Done]:
         variables = offload(walk, **{PATH.env: path})
-        return lambda: xcomctl(walk, "pull", "-d", DAG, "-r", "files", "-o", "json", variables=variables).orderly()
+        return lambda: xcomctl(
+            walk, "pull", "-d", DAG, "-r", "files", "-o", "json", variables=variables, fresh=True
+        ).orderly()
 
     with gone_dag(walk, DAG, "files", TASK), xcoms_of(walk, DAG, "files", TASK, columns):
         done = together({"folder": pull(f"file://{base}"), "misconfigured": pull(f"file:{base}")})

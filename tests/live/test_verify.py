@@ -32,7 +32,7 @@ def a_trusting_dag(walk: Walk) -> None:
 
 def after_the_flip(walk: Walk) -> tuple[Done, Done]:
     """The walk's own run, and one that verify triggers: through the API on 3.x, through a context on 2.x."""
-    mine = xcomctl(walk, "verify", *FLIPPED, "-o", "json")
+    mine = xcomctl(walk, "verify", *FLIPPED, "-o", "json", fresh=True)
     conf = json.dumps({"crypto_group": "verify", "cell_sizes": [2_000, 30_000]})
     try:
         if walk.line == "3":
@@ -124,10 +124,10 @@ def verified(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """After the walk, under several circumstances; ``runs`` counts the runs before and after."""
     folder = tmp_path_factory.mktemp("verify")
 
-    def verify(name: str, *arguments: str, **variables: str) -> Callable[[], Done]:
+    def verify(name: str, *arguments: str, fresh: bool = False, **variables: str) -> Callable[[], Done]:
         journal = folder / f"{name}.jsonl"
         return lambda: xcomctl(
-            walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal
+            walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal, fresh=fresh
         ).orderly()
 
     runs = sql(walk, "SELECT count(*) FROM dag_run")
@@ -138,7 +138,7 @@ def verified(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             "api": lambda: xcomctl(walk, "verify", *alone, variables=variables, journal=folder / "api.jsonl").orderly(),
             "none": verify("none", "-o", "json"),
             "dry": verify("dry", "-d", DAG_ID, "--dry-run"),
-            **{name: verify(name, **broken) for name, broken in BROKEN.items()},
+            **{name: verify(name, fresh=True, **broken) for name, broken in BROKEN.items()},
         }
     )
     assert sql(walk, "SELECT count(*) FROM dag_run") == runs

@@ -56,16 +56,21 @@ def xcomctl(
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     journal: Path | None = None,
+    fresh: bool = False,
 ) -> Done:
     """``xcomctl COMMAND`` with the sandbox's Airflow as its one context.
 
     ``variables`` are put on top of an environment that has none of the four settings; without them the sandbox's own
-    environment is taken as it stands, whatever the phase of the walk.
+    environment is taken as it stands, whatever the phase of the walk. Airflow is loaded already in that context
+    (:mod:`tests.support.warm`); a ``fresh`` one is started for this command, as it is for a person.
     """
     environment = walk.sandbox.airflow.environment() if variables is None else {**walk.env, **variables}
     argv = [sys.executable, "-m", "xcomctl", command, *arguments]
-    if "--via" not in arguments and "--python" not in arguments and "-D" not in arguments and "--api" not in arguments:
+    if not {"--via", "--python", "-D", "--api"} & set(arguments):
         argv += ["--python", str(walk.python)]
+        if not fresh:
+            argv += ["--via", walk.warm.prefix]
+            environment = walk.warm.environment(environment)
     environment.setdefault(
         "XDG_STATE_HOME", str(journal.parent if journal is not None else walk.sandbox.folder / "state")
     )
@@ -76,7 +81,7 @@ def xcomctl(
 
 
 def together(commands: Mapping[str, Callable[[], Done]]) -> dict[str, Done]:
-    """Several commands, a few at a time: each spends most of its time on importing Airflow. By their names."""
+    """Several commands, a few at a time: each waits for its context and the context for it. By their names."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         futures = {name: pool.submit(command) for name, command in commands.items()}
         return {name: future.result() for name, future in futures.items()}

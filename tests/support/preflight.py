@@ -44,9 +44,13 @@ class Context:
 
 
 @contextmanager
-def context(walk: Walk, variables: Mapping[str, str] | None = None) -> Iterator[Context]:
-    """A context of the sandbox's Airflow with none of the four settings but what ``variables`` set."""
-    with AgentSession(walk.reach({**walk.env, **(variables or {})})) as session:
+def context(walk: Walk, variables: Mapping[str, str] | None = None, *, warm: bool = False) -> Iterator[Context]:
+    """A context of the sandbox's Airflow with none of the four settings but what ``variables`` set.
+
+    In a ``warm`` one Airflow is loaded already.
+    """
+    environment = {**walk.env, **(variables or {})}
+    with AgentSession(walk.warm.reach(environment) if warm else walk.reach(environment)) as session:
         yield Context(session)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.visits import Visit
+from tests.support.warm import WarmContexts
 from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.settings import SETTINGS
@@ -31,6 +32,8 @@ class Walk:
     report: RehearsalReport
     #: What the visits on the way returned, or raised (:mod:`tests.support.visits`).
     outcomes: Mapping[Visit, tuple[Any, Exception | None]]
+    #: Contexts of the sandbox in which Airflow is loaded already.
+    warm: WarmContexts
 
     @property
     def sandbox(self) -> Sandbox:

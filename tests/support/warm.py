@@ -1,0 +1,86 @@
+"""Contexts in which Airflow is loaded already, for the many commands whose test is not about how a context starts.
+
+An executor's fork inherits a loaded Airflow, and so does an agent here: a process of the context's own Python, in the
+context's own environment, imports what every agent imports, and forks a child for each (:mod:`.loaded_context`). It is
+reached through a command prefix, as any container is, and the agent in it is the real one, streamed and spoken to as
+always. What it does not do is start: bootstrap in a bare interpreter, order of imports, settings that break them. Those
+tests take a context of their own, and each command has one that does.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support import loaded_context
+from xcomctl.deployment.reach.command import CommandReach
+
+#: Variables that nothing reads before it is asked for something, so that each command may have its own.
+_READ_WHEN_ASKED = ("AIRFLOW_CONN_", "XCOMCTL_", "XDG_")
+
+
+class WarmContexts:
+    """The loaded contexts of one Python, each for all environments that Airflow is loaded alike in. A context manager."""
+
+    def __init__(self, python: Path) -> None:
+        self._python = python
+        # Short, as the path of a socket has to be.
+        self._folder = tempfile.TemporaryDirectory(prefix="xcomctl-warm-")
+        self._servers: dict[frozenset[tuple[str, str]], tuple[subprocess.Popen[bytes], str]] = {}
+        self._lock = threading.Lock()
+        # One prefix for all of them: a context's name is its prefix, and tells the same context from another.
+        self._prefix = (str(python), "-S", "-E", str(Path(loaded_context.__file__)), "call")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End them, and whatever still runs in them."""
+        for server, _ in self._servers.values():
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+        self._folder.cleanup()
+
+    @property
+    def prefix(self) -> str:
+        """The command prefix, as ``--via`` takes it, for a process with :meth:`environment`."""
+        return shlex.join(self._prefix)
+
+    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The environment, and how the prefix finds the context that was loaded in it; loads one unless it was."""
+        key = frozenset(each for each in environment.items() if not each[0].startswith(_READ_WHEN_ASKED))
+        with self._lock:
+            if key not in self._servers:
+                self._servers[key] = self._load(dict(key))
+            return {**environment, loaded_context.VARIABLE: self._servers[key][1]}
+
+    def reach(self, environment: Mapping[str, str]) -> CommandReach:
+        """The way to a context that was loaded in this environment."""
+        return CommandReach(
+            self._prefix, python=str(self._python), label="warm", env=self.environment(environment), through_shell=False
+        )
+
+    def _load(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+        place = str(Path(self._folder.name, f"{len(self._servers)}.sock"))
+        with socket.socket(socket.AF_UNIX) as listener, Path(place).with_suffix(".log").open("wb") as log:
+            listener.bind(place)
+            listener.listen(64)
+            program = [str(self._python), loaded_context.__file__, "serve", str(listener.fileno())]
+            server = subprocess.Popen(
+                program, env=environment, cwd=self._folder.name, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        return server, place
