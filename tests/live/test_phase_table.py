@@ -1,8 +1,8 @@
 """The table of DESIGN §1, observed on the real classes of both lines against a real store.
 
 ``xcomctl.model.transitions`` says, for every (writer, reader, form), what a push leaves in the database and what a pull
-gives. Here every writer pushes every form once, and every reader pulls what each writer left: two agents at most are
-alive at a time, since importing Airflow costs seconds of CPU.
+gives. Here every writer pushes every form once, and every reader pulls what each writer left. One agent does both for a
+setup, and two at most are busy at a time, since importing Airflow costs seconds of CPU.
 
 The fixture ``walk`` has ``line`` (``"2"`` or ``"3"``), ``python``, ``env`` and ``base_path``.
 """
@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,10 +76,11 @@ def observed(walk: Any, no_litter: None, tmp_path_factory: pytest.TempPathFactor
     """Every setup has pushed every form, and pulled what every setup pushed."""
     folder = tmp_path_factory.mktemp("phase-table")
     base_path = f"{walk.base_path.rstrip('/')}/phase-table"
-    with ThreadPoolExecutor(AGENTS_AT_ONCE) as pool:
-        pushed = dict(zip(SETUPS, pool.map(partial(_push, walk, base_path, folder), SETUPS), strict=True))
+    with ExitStack() as ends, ThreadPoolExecutor(AGENTS_AT_ONCE) as pool:
+        agents = [ends.enter_context(closing(_session(walk, base_path, folder, setup))) for setup in SETUPS]
+        pushed = dict(zip(SETUPS, pool.map(partial(_push, base_path), agents), strict=True))
         written = {setup: forms for setup, (_, forms) in pushed.items()}
-        pulled = dict(zip(SETUPS, pool.map(partial(_pull, walk, base_path, folder, written), SETUPS), strict=True))
+        pulled = dict(zip(SETUPS, pool.map(partial(_pull, base_path, written), agents), strict=True))
     return Observed(
         line=Line(walk.line),
         base_path=base_path,
@@ -96,22 +98,21 @@ def _session(walk: Any, base_path: str, folder: Path, setup: Setup) -> AgentSess
     return AgentSession(LocalReach(Path(walk.python), env, label=f"{walk.line}.x {setup.value}", cwd=folder))
 
 
-def _push(walk: Any, base_path: str, folder: Path, setup: Setup) -> tuple[Resolution, Forms]:
-    with _session(walk, base_path, folder, setup) as agent:
-        resolution = Resolution.from_json(agent.request(requests.RESOLVE))
-        answer = WriteAnswer.from_json(
-            agent.request(requests.ROUNDTRIP_WRITE, {"base_path": base_path, "threshold": THRESHOLD})
-        )
+def _push(base_path: str, agent: AgentSession) -> tuple[Resolution, Forms]:
+    agent.start()
+    resolution = Resolution.from_json(agent.request(requests.RESOLVE))
+    answer = WriteAnswer.from_json(
+        agent.request(requests.ROUNDTRIP_WRITE, {"base_path": base_path, "threshold": THRESHOLD})
+    )
     return resolution, {ValueForm(each.value_id): each for each in answer.written}
 
 
-def _pull(walk: Any, base_path: str, folder: Path, written: Mapping[Setup, Forms], setup: Setup) -> Reads:
+def _pull(base_path: str, written: Mapping[Setup, Forms], agent: AgentSession) -> Reads:
     asked = [(writer, form, each) for writer, forms in written.items() for form, each in forms.items() if each.stored]
     stored = [{"value_id": form.value, "stored": each.stored} for _, form, each in asked]
-    with _session(walk, base_path, folder, setup) as agent:
-        answer = ReadAnswer.from_json(
-            agent.request(requests.ROUNDTRIP_READ, {"stored": stored, "base_path": base_path, "threshold": THRESHOLD})
-        )
+    answer = ReadAnswer.from_json(
+        agent.request(requests.ROUNDTRIP_READ, {"stored": stored, "base_path": base_path, "threshold": THRESHOLD})
+    )
     return {(writer, form): read for (writer, form, _), read in zip(asked, answer.read, strict=True)}
 
 
