@@ -65,7 +65,9 @@ class WarmContexts:
         with self._lock:
             if key not in self._servers:
                 self._servers[key] = self._load(dict(key))
-            return {**environment, loaded_context.VARIABLE: self._servers[key][1]}
+            server, place = self._servers[key]
+        assert server.poll() is None, Path(place).with_suffix(".log").read_text(errors="replace")
+        return {**environment, loaded_context.VARIABLE: place}
 
     def reach(self, environment: Mapping[str, str]) -> CommandReach:
         """The way to a context that was loaded in this environment."""
