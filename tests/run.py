@@ -1,50 +1,62 @@
-"""``make test`` and ``make test-full``: runs parts one after the other and says what each found and cost.
+"""``make test`` and ``make test-full``: runs parts and says what each found and cost.
 
-A part that fails does not stop the next one. The exit code is 0 only if nothing failed.
+What is quick comes first, one part after the other. Of the others two run at a time: most of the time a live test waits
+for one process, and a second core has nothing to do. A part that fails does not stop the next one. The exit code is 0 only
+if nothing failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.support import measurements
 from tests.support.plain_summary import Counts, PartResult, render
 
 ROOT = Path(__file__).parents[1]
-#: Seconds that all parts of `make test` may take together, environments included.
+#: Seconds that `make test` may take, environments included.
 BUDGET_S = 32 * 60
+#: How many parts run at a time, of those that may run beside another one.
+JOBS = min(2, os.cpu_count() or 1)
+SANDBOXES = "tests/live/test_rehearse_command.py"
 _NO_TESTS = 5
 
 
 @dataclass(frozen=True)
 class Part:
-    """One process: pytest, or a command that counts as one test."""
+    """One process: pytest, or a command that counts as one test. ``quick`` ones come first, each by itself."""
 
     name: str
     command: tuple[str, ...]
     budget_s: float | None = None
     pytest: bool = True
     keeps_figures: bool = False
+    quick: bool = False
 
 
 def parts() -> list[Part]:
-    """The parts of ``make test``, in their order."""
+    """The parts of ``make test``, in their order: of those that run beside one another, the longest first."""
     return [
-        Part("lint", ("-m", "tests.lint", "--only", "lint"), 30, pytest=False),
-        Part("types", ("-m", "tests.lint", "--only", "types"), 60, pytest=False),
-        Part("unit", ("-m", "pytest", "-q", "tests/unit"), 240),
-        # The first line also proves what needs proving on one line only.
-        *(Part(f"live-{line}", ("-m", "pytest", "-q", "tests/live", f"--airflow={line}"), budget_s)
+        Part("lint", ("-m", "tests.lint", "--only", "lint"), 30, pytest=False, quick=True),
+        Part("types", ("-m", "tests.lint", "--only", "types"), 60, pytest=False, quick=True),
+        # The first line also proves what needs proving on one line only; what has sandboxes of its own is a part by itself.
+        *(Part(f"live-{line}", ("-m", "pytest", "-q", "tests/live", f"--ignore={SANDBOXES}", f"--airflow={line}"), budget_s)
           for line, budget_s in (("3.3", 960), ("2.11", 600))),
+        Part("unit", ("-m", "pytest", "-q", "tests/unit"), 240),
+        Part("sandbox", ("-m", "pytest", "-q", SANDBOXES), 300),
     ]  # fmt: skip
 
 
@@ -63,17 +75,36 @@ def full_parts() -> list[Part]:
     return found
 
 
-def run_part(part: Part) -> PartResult:
+_printing = threading.Lock()
+
+
+@contextlib.contextmanager
+def _shown(part: Part, alone: bool) -> Iterator[BinaryIO | None]:
+    """Where a part's output goes: to the terminal (``None``); unless it is alone, to a file that is shown at its end."""
+    title = f"\n=== {part.name} ==="
+    if alone:
+        print(title, flush=True)
+        yield None
+        return
+    with tempfile.TemporaryFile() as output:
+        try:
+            yield output
+        finally:
+            output.seek(0)
+            with _printing:
+                print(f"{title}\n{output.read().decode(errors='replace').rstrip()}", flush=True)
+
+
+def run_part(part: Part, *, alone: bool = True) -> PartResult:
     """Run one part and count."""
-    print(f"\n=== {part.name} ===", flush=True)
-    with tempfile.TemporaryDirectory(prefix="xcomctl-tests-") as folder:
+    with tempfile.TemporaryDirectory(prefix="xcomctl-tests-") as folder, _shown(part, alone) as output:
         counts_file, figures_file = Path(folder, "counts.json"), Path(folder, "figures.jsonl")
         command = [sys.executable, *part.command, *([f"--counts={counts_file}"] if part.pytest else [])]
         environment = dict(os.environ)
         if part.keeps_figures:
             environment[measurements.VARIABLE] = str(figures_file)
         started = time.monotonic()
-        code = _wait(subprocess.Popen(command, cwd=ROOT, env=environment))
+        code = _wait(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output))
         seconds = time.monotonic() - started
         counts, remark = _counted(counts_file, code) if part.pytest else (Counts(*_one(code)), "")
         if part.keeps_figures:
@@ -82,6 +113,27 @@ def run_part(part: Part) -> PartResult:
             written = measurements.write(part.name, measurements.collected(figures_file), result)
             print(f"figures: {written.relative_to(ROOT)}")
     return PartResult(part.name, seconds, counts, part.budget_s, remark)
+
+
+def run_parts(parts: Sequence[Part], jobs: int) -> tuple[list[PartResult], bool]:
+    """Run parts, so many at a time; what was found, in their order, and whether Ctrl-C ended it."""
+    beside = [part for part in parts if not part.quick] if jobs > 1 else []
+    if len(beside) < 2:
+        beside = []
+    results = []
+    for part in parts:
+        if part not in beside:
+            try:
+                results.append(run_part(part))
+            except KeyboardInterrupt:
+                return [*results, PartResult(part.name, 0, Counts(failed=1), remark="interrupted")], True
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(run_part, part, alone=False) for part in beside]
+        try:
+            return results + [future.result() for future in futures], False
+        except KeyboardInterrupt:  # the terminal has interrupted what runs, which takes its servers down
+            begun = [future for future in futures if not future.cancel()]
+            return results + [future.result() for future in begun], True
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
@@ -119,6 +171,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.run", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the long parts, one at a time")
     parser.add_argument("--part", metavar="NAME", action="append", help="only this part (repeatable)")
+    parser.add_argument(
+        "--jobs", metavar="N", type=int, default=JOBS, help="parts that run at a time (here: %(default)s)"
+    )
     parser.add_argument("--spent", metavar="NAME=S", action="append", default=[], help="time that was spent before")
     args = parser.parse_args(argv)
 
@@ -135,16 +190,13 @@ def main(argv: list[str] | None = None) -> int:
     for spent in args.spent:
         name, _, seconds = spent.partition("=")
         results.append(PartResult(name, float(seconds), Counts()))
-    interrupted = False
-    for name in wanted:
-        try:
-            results.append(run_part(available[name]))
-        except KeyboardInterrupt:
-            interrupted = True
-            results.append(PartResult(name, 0, Counts(failed=1), remark="interrupted"))
-            break
-    whole = None if args.full or args.part else BUDGET_S
-    print(render(results, total_budget_s=whole), flush=True)
+    started = time.monotonic()
+    # A long part has its figures taken, so nothing runs beside it.
+    found, interrupted = run_parts([available[name] for name in wanted], 1 if args.full else args.jobs)
+    total = sum(result.seconds for result in results) + time.monotonic() - started
+    results += found
+    whole = {} if args.full or args.part else {"total_s": total, "total_budget_s": BUDGET_S}
+    print(render(results, **whole), flush=True)
     if interrupted:
         return 130
     return 1 if any(result.counts.failed for result in results) else 0

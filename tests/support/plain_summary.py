@@ -38,12 +38,12 @@ class PartResult:
     remark: str = ""
 
 
-def render(results: Iterable[PartResult], *, total_budget_s: float | None = None) -> str:
-    """A line per part, the total, and the plain closing line."""
+def render(results: Iterable[PartResult], *, total_s: float | None = None, total_budget_s: float | None = None) -> str:
+    """A line per part, the total (less than their sum where some ran at the same time), and the plain closing line."""
     results = list(results)
     lines = [_row(result.name, result.seconds, result.budget_s, result) for result in results]
-    if total_budget_s is not None:
-        lines.append(_row("total", sum(result.seconds for result in results), total_budget_s, None))
+    if total_s is not None:
+        lines.append(_row("total", total_s, total_budget_s, None))
     total = sum((result.counts for result in results), Counts())
     return "\n".join(["", *lines, "", str(total)])
 
