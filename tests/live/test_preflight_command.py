@@ -35,12 +35,19 @@ def journal(tmp_path: Path) -> LocalJournal:
 
 
 def preflight(
-    walk: Walk, arguments: Sequence[str], variables: Mapping[str, str], journal: LocalJournal
+    walk: Walk, arguments: Sequence[str], variables: Mapping[str, str], journal: LocalJournal, *, warm: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """The command at the desk, in a process with the variables of the sandbox's Airflow and these."""
+    """The command at the desk, in a process with the variables of the sandbox's Airflow and these.
+
+    With ``warm`` it goes into a context in which Airflow is loaded already.
+    """
+    environment = {**walk.env, **variables}
+    if warm:
+        arguments = ["--via", walk.warm.prefix, *arguments]
+        environment = walk.warm.environment(environment)
     return subprocess.run(
         [sys.executable, "-m", "xcomctl", "preflight", "--journal", str(journal.path), *arguments],
-        env={**walk.env, **variables},
+        env=environment,
         capture_output=True,
         text=True,
     )
@@ -94,7 +101,9 @@ def test_before_the_flip_what_is_planned_passes_and_what_is_expected_fails(walk:
     (context,) = record["contexts"]
     assert (context["phase"], context["target"]["backend"]) == ("inline", OBJECT_STORAGE_BACKEND)
     assert context["overridden"] == [BACKEND.env]
-    expected = preflight(walk, ["--python", str(walk.python), *expectations(walk), "--only", "config"], {}, journal)
+    expected = preflight(
+        walk, ["--python", str(walk.python), *expectations(walk), "--only", "config"], {}, journal, warm=True
+    )
     assert expected.returncode == 3
     assert "FAIL  config_path" in expected.stdout
     assert f'→ {THRESHOLD_SETTING.env}="{THRESHOLD}"' in expected.stdout
@@ -216,7 +225,7 @@ def test_as_a_task_without_the_dag_is_inconclusive(walk: Walk, journal: LocalJou
     """The whole way of ``--in-task``, on both sides, is in test_preflight_in_task.py; here, that the command takes it."""
     run = preflight(
         walk, ["--python", str(walk.python), "--in-task", "--only", "connection_in_task", *expectations(walk), "-o", "json"],
-        {}, journal,
+        {}, journal, warm=True,
     )  # fmt: skip
     assert run.returncode == 5, run.stderr
     (check,) = json.loads(run.stdout)["checks"]
