@@ -90,8 +90,8 @@ def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectSt
         f"-filer.localSocket={folder / 'filer.sock'}",
         f"-bucket={BUCKET}",
     ]
-    # It needs some 115 MB. Close above that, GOMEMLIMIT would keep it collecting garbage: at 150 MiB an idle server takes
-    # a sixth of a core. It writes scratch files to TMPDIR.
+    # It has 115 MB when it is up, and twice that later on. A GOMEMLIMIT close above what it has would keep it collecting
+    # garbage: at 150 MiB an idle server takes a sixth of a core. It writes scratch files to TMPDIR.
     env = {
         "PATH": os.defpath,
         "HOME": str(folder),
