@@ -20,7 +20,9 @@ from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.errors import UserError
-from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.journal.interface import Where
+from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.open import opened
 from xcomctl.model import requests
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.preflight import (
@@ -173,12 +175,12 @@ def catalogue() -> tuple[CatalogueEntry, ...]:
     )
 
 
-def record(report: PreflightReport, deployment: str | None, path: Path | None) -> Path:
-    """Append the pre-flight to the journal, where a later gate looks for it; its path.
+def record(report: PreflightReport, deployment: str | None, where: Where) -> str:
+    """Append the pre-flight to the journal, where a later gate looks for it; its name.
 
-    Raises :class:`~xcomctl.journal.local.JournalError`.
+    Raises :class:`~xcomctl.journal.errors.JournalError`.
     """
-    journal = LocalJournal(path)
+    journal = opened(where)
     outcomes = [(context.name, check) for context in report.contexts for check in context.checks]
     journal.append(
         JournalEntry(
@@ -198,7 +200,7 @@ def record(report: PreflightReport, deployment: str | None, path: Path | None) -
             },
         )
     )
-    return journal.path
+    return journal.name
 
 
 def _is_drift_asked_for(options: PreflightOptions) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from xcomctl import __version__
@@ -14,7 +13,9 @@ from xcomctl.clients.airflow_api import without_login
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.deployment.deployments import ApiEntry, Deployment
 from xcomctl.deployment.reach.interface import Reach
-from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.journal.interface import Where
+from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.open import opened
 from xcomctl.model import requests
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import Phase
@@ -132,9 +133,9 @@ def document(reports: Sequence[ProbeReport]) -> dict[str, Any]:
     }
 
 
-def record(reports: Sequence[ProbeReport], deployment: str | None, path: Path | None) -> None:
+def record(reports: Sequence[ProbeReport], deployment: str | None, where: Where) -> None:
     """Append the probe to the journal, where ``status`` looks for it. Raises ``JournalError``."""
-    LocalJournal(path).append(
+    opened(where).append(
         JournalEntry(
             action=ACTION,
             actor=this_actor(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from xcomctl.journal.local import LocalJournal
+from xcomctl.journal.interface import Where
+from xcomctl.journal.open import opened
 from xcomctl.model.journal_entry import JournalEntry, parse_time
 from xcomctl.model.refs import SCAN
 
@@ -27,14 +27,15 @@ class Recent:
     error: str = ""
 
     @classmethod
-    def read(cls, path: Path | None, deployment: str | None) -> Recent:
+    def read(cls, where: Where, deployment: str | None) -> Recent:
         """From the journal; of a named deployment only its own entries. A rehearsal counts for every deployment."""
         from xcomctl.errors import UserError
 
-        journal = LocalJournal(path)
-        found = cls(path=str(journal.path))
+        found = cls()
         last: deque[JournalEntry] = deque(maxlen=_LAST)
         try:
+            journal = opened(where)
+            found.path = journal.name
             for entry in journal.entries():
                 if entry.deployment != deployment and entry.action != REHEARSE:
                     continue

@@ -6,13 +6,14 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from xcomctl import __version__
 from xcomctl.assess.fleet import Fleet
 from xcomctl.deployment.agent_session import AgentSession
-from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.journal.interface import Where
+from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.open import opened
 from xcomctl.model import requests
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.redaction import redact_mapping
@@ -107,12 +108,12 @@ def next_steps(totals: RefTotals, dag_id: str | None) -> Iterator[str]:
         yield f"xcomctl refs{of} -o json  # references with '..' or empty names in their path: nothing opens them"
 
 
-def record(scanned: Scanned, deployment: str | None, path: Path | None) -> Path:
-    """Append a whole scan to the journal, where ``status`` finds it; the journal's path.
+def record(scanned: Scanned, deployment: str | None, where: Where) -> str:
+    """Append a whole scan to the journal, where ``status`` finds it; the journal's name.
 
-    Raises :class:`~xcomctl.journal.local.JournalError`.
+    Raises :class:`~xcomctl.journal.errors.JournalError`.
     """
-    journal = LocalJournal(path)
+    journal = opened(where)
     totals = redact_mapping(scanned.totals.to_json())
     found = Verdict.OK
     if scanned.totals.store_error:
@@ -130,7 +131,7 @@ def record(scanned: Scanned, deployment: str | None, path: Path | None) -> Path:
             data={"base_path": totals["base_path"], "totals": totals, "seconds": scanned.seconds},
         )
     )
-    return journal.path
+    return journal.name
 
 
 def only(*, dangling: bool, foreign: bool, aliases: bool) -> tuple[str, ...]:

@@ -28,8 +28,9 @@ class JournalEntry:
     ``at`` is the UTC time of writing in ISO 8601 with microseconds. ``action`` names it in the command's words
     (``rehearse``, ``flip``, ``killswitch.pause``). ``deployment`` is the name from ``xcomctl.toml``, ``None`` for
     an ad hoc one. ``versions`` maps what matters to its version (``xcomctl``, ``airflow``, ``common_io``).
-    ``before`` and ``after`` are the settings or states around a change, ``None`` where nothing changed. ``verdict``
-    is ``None`` for an entry that announces what is about to be done. ``data`` is the action's own; plain JSON.
+    ``before`` and ``after`` are the settings or states around a change, ``None`` where nothing changed. ``plan`` is the
+    hash (hex) of the plan that the step belongs to, ``None`` for what follows no plan. ``verdict`` is ``None`` for an
+    entry that announces what is about to be done. ``data`` is the action's own; plain JSON.
     """
 
     action: str
@@ -39,6 +40,7 @@ class JournalEntry:
     versions: Mapping[str, str] = field(default_factory=dict)
     before: Optional[Mapping[str, Any]] = None
     after: Optional[Mapping[str, Any]] = None
+    plan: Optional[str] = None
     verdict: Optional[Verdict] = None
     data: Mapping[str, Any] = field(default_factory=dict)
     schema: str = SCHEMA
@@ -54,6 +56,7 @@ class JournalEntry:
             "versions": dict(self.versions),
             "before": None if self.before is None else dict(self.before),
             "after": None if self.after is None else dict(self.after),
+            "plan": self.plan,
             "verdict": None if self.verdict is None else self.verdict.value,
             "data": dict(self.data),
         }
@@ -79,10 +82,11 @@ class JournalEntry:
                     pid=_checked("actor.pid", actor["pid"], int),
                 ),
                 at=_checked("at", record["at"], str),
-                deployment=record.get("deployment"),
+                deployment=_optional("deployment", record.get("deployment"), str),
                 versions=_checked("versions", record.get("versions", {}), dict),
-                before=record.get("before"),
-                after=record.get("after"),
+                before=_optional("before", record.get("before"), dict),
+                after=_optional("after", record.get("after"), dict),
+                plan=_optional("plan", record.get("plan"), str),
                 verdict=None if verdict is None else Verdict(verdict),
                 data=_checked("data", record.get("data", {}), dict),
             )
@@ -98,6 +102,10 @@ def _checked(name: str, value: Any, wanted: type) -> Any:
     if not isinstance(value, wanted):
         raise ValueError(f"not a {SCHEMA} entry: {name} is {value!r}")
     return value
+
+
+def _optional(name: str, value: Any, wanted: type) -> Any:
+    return None if value is None else _checked(name, value, wanted)
 
 
 def timestamp(moment: datetime) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -16,9 +17,11 @@ REPORT = RehearsalReport(
     versions={"airflow": "3.3.2"},
     settings={"threshold": 1_600_000},
     fingerprint={"digest": "a"},
-    steps=(Step("a", "inline", Status.OK, 0.0, 1.5, "green"),),
+    steps=(Step("a", "inline", Status.OK, 0.0, 1.5, "green", "runbook"),),
     checks=(Check("r.a", "rehearsal", "the break happens", Status.FAIL, hint="look"),),
     timeline=(Span("phase", "inline", 0.0, 1.5),),
+    planned=("runbook", "soft"),
+    scenarios=("runbook",),
     strategies=(StrategyResult("runbook", 1, 2, 3.5, 4, 5, None),),
     orphans=({"path": "s3://c@b/x", "size": 3},),
     stranded=2,
@@ -37,6 +40,7 @@ ENTRY = JournalEntry(
     versions={"xcomctl": "0.1"},
     before={"phase": "inline"},
     after={"phase": "dual-read"},
+    plan="0123abcd",
     verdict=Verdict.OK,
     data={"plan": "abc"},
 )
@@ -48,6 +52,17 @@ def test_a_report_survives_json():
     assert {"schema", "verdict", "checks", "next_steps"} <= set(record)
     minimal = RehearsalReport(Verdict.OK, "a", "b", {}, {}, {})
     assert RehearsalReport.from_json(json.loads(json.dumps(minimal.to_json()))) == minimal
+
+
+def test_every_scenario_is_documented():
+    from pathlib import Path
+
+    from xcomctl.model.rehearsal import NEEDS_SERVER, SCENARIOS
+
+    text = (Path(__file__).parents[3] / "docs" / "rehearsal-report.md").read_text()
+    for name in SCENARIOS:
+        assert f"| `{name}` |" in text, name
+    assert set(SCENARIOS) >= NEEDS_SERVER
 
 
 def test_every_field_of_a_report_is_documented():
@@ -86,6 +101,9 @@ def test_unknown_fields_of_a_report_are_ignored():
 
 def test_an_entry_survives_json():
     assert JournalEntry.from_json(json.loads(json.dumps(ENTRY.to_json()))) == ENTRY
+    older = ENTRY.to_json()
+    del older["plan"]  # as it was before there were plans
+    assert JournalEntry.from_json(older) == replace(ENTRY, plan=None)
     bare = JournalEntry("a", Actor("u", "h", 1), "2026-06-06T00:00:00Z")
     assert JournalEntry.from_json(bare.to_json()) == bare
 
@@ -101,6 +119,10 @@ def test_an_entry_survives_json():
         {"verdict": "fine"},
         {"data": []},
         {"action": 3},
+        {"plan": 3},
+        {"before": ["inline"]},
+        {"after": "inline"},
+        {"deployment": {}},
     ],
 )
 def test_what_is_no_entry_is_refused(change):
@@ -120,3 +142,11 @@ def test_times():
     assert parse_time(timestamp(moment)) == moment.astimezone(UTC)
     with pytest.raises(ValueError):
         timestamp(datetime(2026, 6, 6))  # noqa: DTZ001
+
+
+def test_every_field_of_an_entry_is_documented():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[3] / "docs" / "journal.md").read_text()
+    for name in (*ENTRY.to_json(), "user", "host", "pid"):
+        assert f"`{name}`" in text, name
