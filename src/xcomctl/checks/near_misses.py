@@ -7,7 +7,7 @@ import os
 from xcomctl.airflow_compat import configuration
 from xcomctl.checks.interface import CheckSpec, Finding, Subject, fail, ok, warn
 from xcomctl.model.preflight import CONFIG
-from xcomctl.model.settings import SETTINGS, NearMiss, near_miss_in_file, near_misses
+from xcomctl.model.settings import NearMiss, near_miss_in_file, near_misses
 
 
 def found_here() -> list[NearMiss]:
@@ -22,19 +22,13 @@ def _near_misses(subject: Subject) -> Finding:
         return ok("no name looks like one of the settings and is none")
     said = "; ".join(f"{miss.name} is not read ({miss.reason})" for miss in misses)
     hint = "; ".join(
-        f"remove {miss.name}, {miss.meant} is set" if miss.meant in os.environ else f"{miss.name} → {_spelled(miss)}"
+        f"remove {miss.name}, {miss.meant} is set" if miss.meant in os.environ else f"{miss.name} → {miss.correction}"
         for miss in misses
     )
     data = {"names": [miss.name for miss in misses], "meant": [miss.meant for miss in misses]}
     if all(miss.meant in os.environ for miss in misses):
         return warn(said, hint, **data)
     return fail(said, hint, **data)
-
-
-def _spelled(miss: NearMiss) -> str:
-    """The correct spelling, in the place where the other one stands."""
-    meant = next(setting for setting in SETTINGS if setting.env == miss.meant)
-    return f"[{meant.section}] {meant.key}" if miss.name.startswith("[") else meant.env
 
 
 CHECKS: tuple[CheckSpec, ...] = (

@@ -18,6 +18,7 @@ from xcomctl.deployment.reach.command import CommandReach
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.errors import UserError
+from xcomctl.journal.open import is_url
 
 FILE = "xcomctl.toml"
 #: Names the deployment when ``-D`` does not, and the file when ``--config`` does not.
@@ -70,14 +71,16 @@ class SettingsEntry:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment of ``xcomctl.toml``. ``journal`` is the file that its journal is kept in."""
+    """One deployment of ``xcomctl.toml``. ``journal`` is the file or the URL that its journal is kept in, ``carrier`` the
+    file that carries its settings."""
 
     name: str
     file: Path
     contexts: tuple[ContextEntry, ...] = ()
     settings: SettingsEntry = SettingsEntry()
     api: ApiEntry | None = None
-    journal: Path | None = None
+    journal: Path | str | None = None
+    carrier: Path | None = None
 
     def without_contexts(self) -> tuple[str, str]:
         """Message and hint for a command that needs a context where this deployment has none."""
@@ -135,7 +138,7 @@ def names(file: Path | None = None) -> list[str]:
 
 
 def _deployment(name: str, path: Path, table: _Table) -> Deployment:
-    table.knows("contexts", "settings", "api", "journal")
+    table.knows("contexts", "settings", "api", "journal", "carrier")
     contexts = []
     for position, entry in enumerate(table.tables("contexts"), 1):
         entry.knows("name", "via", "python")
@@ -154,15 +157,16 @@ def _deployment(name: str, path: Path, table: _Table) -> Deployment:
         if url is None:
             raise DeploymentError(f"{path}: [deployments.{name}.api] has no url")
         api = ApiEntry(url, entry.text("username"), entry.text("password_env"), entry.text("token_env"))
-    journal = table.text("journal")
+    journal, carrier = table.text("journal"), table.text("carrier")
     return Deployment(
         name=name,
         file=path,
         contexts=tuple(contexts),
         settings=SettingsEntry(settings.text("path"), settings.number("threshold"), settings.text("compression")),
         api=api,
-        # Beside the file that names it, wherever the command is typed.
-        journal=None if journal is None else path.parent / Path(journal).expanduser(),
+        # A file lies beside the one that names it, wherever the command is typed.
+        journal=journal if journal is None or is_url(journal) else path.parent / Path(journal).expanduser(),
+        carrier=None if carrier is None else path.parent / Path(carrier).expanduser(),
     )
 
 

@@ -264,6 +264,12 @@ class NearMiss:
     meant: str
     reason: str
 
+    @property
+    def correction(self) -> str:
+        """What to write instead, in the spelling of the place where the name stands."""
+        meant = next(setting for setting in SETTINGS if setting.env == self.meant)
+        return f"[{meant.section}] {meant.key}" if self.name.startswith("[") else meant.env
+
 
 #: Options of another feature in the same section.
 _REAL_NEIGHBOURS = frozenset(
@@ -314,14 +320,20 @@ def near_miss(name: str) -> Optional[NearMiss]:
 
 
 def near_miss_in_file(section: str, key: str) -> Optional[NearMiss]:
-    """The same for a section and a key of ``airflow.cfg``; ``meant`` is the variable that stands for the setting."""
-    if any((setting.section, setting.key) == (section, key.lower()) for setting in SETTINGS):
+    """The same for a section and a key of ``airflow.cfg``; ``meant`` is the variable that stands for the setting.
+
+    Airflow keeps the case of what stands there and looks for lower case: ``XCOM_BACKEND`` is not read (observed).
+    """
+    if any((setting.section, setting.key) == (section, key) for setting in SETTINGS):
         return None
     spelled = f"[{section}] {key}"
     name = env_name(section, key)
     for setting in SETTINGS:
         if name == setting.env:
-            return NearMiss(spelled, setting.env, f"the section that Airflow reads is [{setting.section}]")
+            read = f"section that Airflow reads is [{setting.section}]"
+            if section == setting.section:
+                read = f"key that Airflow reads is {setting.key}"
+            return NearMiss(spelled, setting.env, f"the {read}")
     miss = near_miss(name)
     return (
         None if miss is None else NearMiss(spelled, miss.meant, "section or key differ from those that Airflow reads")

@@ -64,6 +64,12 @@ def test_an_empty_deployment_has_nothing(file: Path) -> None:
     assert (found.contexts, found.settings, found.api, found.journal) == ((), SettingsEntry(), None, None)
 
 
+def test_a_journal_may_be_a_url(file: Path) -> None:
+    for journal in ("s3://bucket/xcomctl", "file:///srv/journal"):
+        file.write_text(f"[deployments.shared]\njournal = {journal!r}\n")
+        assert load("shared", file).journal == journal
+
+
 def test_it_is_found_from_below(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     below = file.parent / "a" / "b"
     below.mkdir(parents=True)

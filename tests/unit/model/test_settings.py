@@ -268,12 +268,15 @@ def test_one_slip_of_the_pen_is_a_near_miss(setting, data):
         ("core", "xcom_objectstorage_path", PATH),
         ("common.io", "xcom_objectstore_threshold", THRESHOLD),
         ("common.io", "xcom_backend", BACKEND),
+        ("core", "XCOM_BACKEND", BACKEND),
+        ("common.io", "Xcom_Objectstorage_Path", PATH),
     ],
 )
 def test_near_misses_in_airflow_cfg(section, key, meant):
     miss = near_miss_in_file(section, key)
     assert miss is not None and miss.meant == meant.env
     assert miss.name == f"[{section}] {key}"
+    assert miss.correction == f"[{meant.section}] {meant.key}"
 
 
 @pytest.mark.parametrize(

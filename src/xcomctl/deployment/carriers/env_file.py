@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from xcomctl.deployment.carriers.interface import Carrier, CarrierError, Edit, read_content, unified_diff
+from xcomctl.deployment.carriers.text_lines import line_end_of, without_lines
 from xcomctl.model.settings import SETTINGS, THRESHOLD, NearMiss, near_misses
 
 _BOM = "\ufeff"
@@ -53,12 +54,18 @@ class EnvFile(Carrier):
     """A ``.env`` file. Undecodable bytes survive an edit; only what is edited has to be text."""
 
     kind: ClassVar[str] = ".env"
+    names: ClassVar[str] = ".env, .env.* or *.env"
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path = path
         self._content = content
         self._text = content.decode("utf-8", "surrogateescape")
         self._assignments = tuple(_parse(self._text))
+
+    @classmethod
+    def is_one(cls, path: Path, content: bytes) -> bool:
+        """Whether it is called ``.env``, ``.env.SOMETHING`` or ``SOMETHING.env``."""
+        return path.name == ".env" or path.name.startswith(".env.") or path.suffix == ".env"
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -172,7 +179,7 @@ def _set(text: str, name: str, value: str | None, path: Path) -> str:
     if old.quote == "" and text[old.value_start : old.value_end].startswith(("'", '"')):
         raise CarrierError(f"{path} line {old.line}: the quote of {name} is not closed", f"mend line {old.line}")
     if value is None:
-        return _without(text, old)
+        return without_lines(text, old.start, old.end)
     if value == old.value and (old.quote or not _must_be_quoted(name)):
         return text
     return text[: old.value_start] + _rendered(name, value, old.quote) + text[old.value_end :]
@@ -198,15 +205,8 @@ def _rendered(name: str, value: str, quote: str) -> str:
 
 def _append(text: str, name: str, value: str) -> str:
     """A new last line, in the file's own line ends; a missing line end at the end of the file stays missing."""
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = line_end_of(text)
     assignment = f"{name}={_rendered(name, value, '')}"
     if text in ("", _BOM) or text.endswith("\n"):
         return text + assignment + newline
     return text + newline + assignment
-
-
-def _without(text: str, old: Assignment) -> str:
-    if old.end == len(text) and not text.endswith("\n") and old.start > 0:
-        head = text[: old.start]
-        return head[:-2] if head.endswith("\r\n") else head[:-1] if head.endswith("\n") else head
-    return text[: old.start] + text[old.end :]

@@ -56,8 +56,15 @@ class Carrier(ABC):
 
     #: What people call the format.
     kind: ClassVar[str]
+    #: How such files are called, for people who look for the right name.
+    names: ClassVar[str]
     #: Where it was read from, as the person named it (a symbolic link stays one).
     path: Path
+
+    @classmethod
+    @abstractmethod
+    def is_one(cls, path: Path, content: bytes) -> bool:
+        """Whether a file is of this format, by its name and, where that leaves it open, by its content."""
 
     @classmethod
     @abstractmethod
