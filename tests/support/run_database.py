@@ -23,7 +23,6 @@ class Database:
         self.tables.xcom.metadata.create_all(self.engine)
         conf = "BLOB" if line is Line.AF2 else "JSON"
         for statement in (
-            "CREATE TABLE log (dag_id TEXT, run_id TEXT, task_id TEXT, map_index INT, event TEXT, dttm TIMESTAMP)",
             "CREATE TABLE task_reschedule (dag_id TEXT, run_id TEXT, task_id TEXT, map_index INT)",
             "CREATE TABLE job (job_type TEXT, state TEXT, hostname TEXT, start_date TIMESTAMP, end_date TIMESTAMP, "
             "latest_heartbeat TIMESTAMP)",
@@ -31,6 +30,9 @@ class Database:
             "CREATE TABLE rendered_task_instance_fields (dag_id TEXT, run_id TEXT, task_id TEXT, map_index INT, "
             "rendered_fields JSON)",
             "ALTER TABLE task_instance ADD COLUMN next_kwargs JSON",
+            "ALTER TABLE task_instance ADD COLUMN trigger_id INT",
+            "CREATE TABLE trigger (id INT, kwargs TEXT)",
+            "CREATE TABLE dag (dag_id TEXT, is_paused BOOLEAN)",
             f"ALTER TABLE dag_run ADD COLUMN conf {conf}",
         ):
             self.add(statement)

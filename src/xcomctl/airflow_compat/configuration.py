@@ -42,8 +42,16 @@ def config_file() -> Path:
     return Path(loading.module("airflow.configuration").AIRFLOW_CONFIG)
 
 
+def changed() -> Optional[float]:
+    """When ``airflow.cfg`` was last changed, in seconds since the epoch; ``None`` where there is none."""
+    try:
+        return config_file().stat().st_mtime
+    except OSError:
+        return None
+
+
 def options_in_file() -> list[tuple[str, str]]:
-    """Every section and key that ``airflow.cfg`` holds, as they are spelled there (keys in lower case)."""
+    """Every section and key that ``airflow.cfg`` holds, as they are spelled there."""
     conf = configuration()
     # The parser's own methods: Airflow's know defaults as well.
     return [(section, key) for section in ConfigParser.sections(conf) for key in ConfigParser.options(conf, section)]

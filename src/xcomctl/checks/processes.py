@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.model.settings import SETTINGS, ResolvedSetting, Setting
 
 _PROC = Path("/proc")
+#: A process reads ``airflow.cfg`` in its first seconds, and the first one of all writes it itself.
+READS_FILE_WITHIN_S = 60.0
 #: What starts or hosts tasks, or reads XComs: the component's name by what stands behind ``airflow``.
 _COMPONENTS = ("scheduler", "triggerer", "dag-processor", "api-server", "webserver", "standalone", "celery worker",
                "edge worker", "kubernetes worker", "dags backfill", "backfill create")  # fmt: skip
@@ -58,6 +61,15 @@ def texts(process: AirflowProcess, beneath: Mapping[str, ResolvedSetting]) -> It
             yield setting, None if value is None else str(value)
 
 
+def may_have_read_another_file(process: AirflowProcess, changed: Optional[float]) -> bool:
+    """Whether some setting of a process is not in its environment, and ``airflow.cfg`` was changed after it started.
+
+    ``changed`` is the time of that change, in seconds since the epoch.
+    """
+    since = changed is not None and changed > process.started + READS_FILE_WITHIN_S
+    return since and any(setting.env not in (process.settings or {}) for setting in SETTINGS)
+
+
 @dataclass(frozen=True)
 class _Seen:
     pid: int
@@ -87,8 +99,10 @@ def running(airflow_home: str, proc: Path = _PROC) -> tuple[AirflowProcess, ...]
 
     Whose ``AIRFLOW_HOME`` cannot be read counts if it has libraries of this process' own site-packages in memory, which
     also takes its being the same user's (or this one's being root's): every other Airflow on the host would be noise.
-    Two homes that share one installation cannot be told apart then.
+    Two homes that share one installation cannot be told apart then, unless this is the sandbox of a rehearsal: all that
+    runs there works in its folder.
     """
+    sandbox = os.environ.get(SANDBOX_VARIABLE)
     ours = set(_lineage(os.getpid(), proc))
     installed = _installations(proc / "self")
     seen = {found.pid: found for found in _components(proc) if found.pid not in ours}
@@ -99,6 +113,8 @@ def running(airflow_home: str, proc: Path = _PROC) -> tuple[AirflowProcess, ...]
             continue
         if found.environment is None:
             if not installed & _installations(proc / str(found.pid)):
+                continue
+            if sandbox and not _works_in(proc / str(found.pid), Path(sandbox)):
                 continue
         elif _home(found.environment) != Path(airflow_home).resolve():
             continue
@@ -160,6 +176,15 @@ def _installations(folder: Path) -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(_PACKAGES.findall(maps))
+
+
+def _works_in(folder: Path, place: Path) -> bool:
+    """Whether the working directory of a process is in that place; no for one that cannot be looked at."""
+    try:
+        cwd = (folder / "cwd").readlink()
+    except OSError:
+        return False
+    return place in (cwd, *cwd.parents)
 
 
 def _lineage(pid: int, proc: Path) -> list[int]:

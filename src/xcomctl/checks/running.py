@@ -11,11 +11,8 @@ from xcomctl.checks.interface import CheckSpec, Finding, Subject, fail, ok, warn
 from xcomctl.checks.processes import AirflowProcess
 from xcomctl.checks.setting_words import text_of, words
 from xcomctl.model.preflight import CONFIG
-from xcomctl.model.settings import SETTINGS, ResolvedSetting, Setting, same_value
+from xcomctl.model.settings import ResolvedSetting, Setting, same_value
 from xcomctl.model.status import RUN_NO_TASKS
-
-#: A process reads ``airflow.cfg`` in its first seconds, and the first one of all writes it itself.
-_READS_FILE_WITHIN_S = 60.0
 
 _PROCESSES, _BENEATH = "running.processes", "running.beneath"
 
@@ -101,11 +98,11 @@ def _judged(
     subject: Subject, readable: Sequence[AirflowProcess]
 ) -> tuple[dict[str, list[AirflowProcess]], list[AirflowProcess]]:
     """Those that have other settings than a fresh process, by what differs; and those that may have read another file."""
-    changed = _modified()
+    changed = configuration.changed()
     differing: dict[str, list[AirflowProcess]] = {}
     stale = []
     for process in readable:
-        since = changed is not None and changed > process.started + _READS_FILE_WITHIN_S
+        since = changed is not None and changed > process.started + processes.READS_FILE_WITHIN_S
         differences = ", ".join(
             f"{setting.name} there {words(there)}, here {words(text_of(subject, setting))}"
             for setting, there in processes.texts(process, _beneath(subject))
@@ -114,16 +111,9 @@ def _judged(
         if differences:
             differences += "; airflow.cfg was changed since" if since else ""
             differing.setdefault(differences, []).append(process)
-        elif since and any(setting.env not in (process.settings or {}) for setting in SETTINGS):
+        elif processes.may_have_read_another_file(process, changed):
             stale.append(process)
     return differing, stale
-
-
-def _modified() -> Optional[float]:
-    try:
-        return configuration.config_file().stat().st_mtime
-    except OSError:  # there is none, so it says nothing
-        return None
 
 
 def _joined(*parts: str) -> str:

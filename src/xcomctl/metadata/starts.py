@@ -8,6 +8,7 @@ one use: the first row since then is where the same try began, before it was def
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -29,7 +30,7 @@ class Start:
     """The last real start of an instance; ``None`` where the log does not tell.
 
     ``began`` is the first start of the same try: an earlier one than ``started`` where it was deferred and resumed, else
-    ``None``. ``ended`` is ``None`` while it runs.
+    ``None``. ``ended`` is ``None`` while it runs. ``start_date`` is Airflow's own, which survives a deferral.
     """
 
     task_id: str
@@ -38,16 +39,18 @@ class Start:
     started: Optional[datetime.datetime]
     began: Optional[datetime.datetime] = None
     ended: Optional[datetime.datetime] = None
+    start_date: Optional[datetime.datetime] = None
 
 
 @dataclass(frozen=True)
 class Lifetime:
-    """From when to when a process of Airflow lived; ``end`` is ``None`` while it does."""
+    """From when to when a process of Airflow lived; ``end`` is ``None`` while it does, ``beat`` its last heartbeat."""
 
     job_type: str
     hostname: str
     start: datetime.datetime
     end: Optional[datetime.datetime]
+    beat: Optional[datetime.datetime] = None
 
 
 def starts_of(connection: Any, tables: Tables, dag_id: str, run_id: str) -> list[Start]:
@@ -68,7 +71,8 @@ def starts_of(connection: Any, tables: Tables, dag_id: str, run_id: str) -> list
             continue
         started = _utc(logged.started) if logged is not None else None
         began = _utc(logged.began) if logged is not None and place not in again else None
-        starts.append(Start(*place, row.state, started, None if began == started else began, _utc(row.end_date)))
+        first = None if began == started else began
+        starts.append(Start(*place, row.state, started, first, _utc(row.end_date), _utc(row.start_date)))
     return starts
 
 
@@ -76,13 +80,7 @@ def starts_select(tables: Tables, dag_id: str, run_id: str) -> Any:
     """The last start of each instance of a run, and the first one of its current try."""
     import sqlalchemy as sa
 
-    instance = tables.task_instance
-    log = sa.table(
-        "log",
-        *(sa.column(name) for name in ("dag_id", "run_id", "task_id", "map_index", "event")),
-        sa.column("dttm", sa.DateTime(timezone=True)),
-        schema=tables.xcom.schema,
-    )
+    instance, log = tables.task_instance, tables.log
     same = sa.and_(*(log.c[name] == instance.c[name] for name in ("dag_id", "run_id", "task_id", "map_index")))
     of_this_try = sa.case((log.c.dttm >= instance.c.start_date, log.c.dttm), else_=sa.null())
     return (
@@ -113,27 +111,30 @@ def instances_select(tables: Tables, dag_id: str, run_id: str) -> Any:
     import sqlalchemy as sa
 
     instance = tables.task_instance
-    return sa.select(instance.c.task_id, instance.c.map_index, instance.c.state, instance.c.end_date).where(
+    names = ("task_id", "map_index", "state", "start_date", "end_date")
+    return sa.select(*(instance.c[name] for name in names)).where(
         instance.c.dag_id == dag_id, instance.c.run_id == run_id, instance.c.start_date.is_not(None)
     )
 
 
-def lifetimes(connection: Any, tables: Tables, now: Optional[datetime.datetime] = None) -> list[Lifetime]:
-    """The latest processes that start or host tasks, the newest first."""
+def lifetimes(
+    connection: Any, tables: Tables, now: Optional[datetime.datetime] = None, job_types: Sequence[str] = _JOBS
+) -> list[Lifetime]:
+    """The latest processes that start or host tasks, or of other types of job, the newest first."""
     now = now or datetime.datetime.now(datetime.timezone.utc)
     found = []
-    for row in connection.execute(jobs_select(tables)):
+    for row in connection.execute(jobs_select(tables, job_types)):
         start, beat = _utc(row.start_date), _utc(row.latest_heartbeat)
         if start is None:
             continue
         end = _utc(row.end_date)
         if end is None and (row.state != "running" or beat is None or beat < now - GONE_AFTER):
             end = start if beat is None else beat + _AFTER_HEARTBEAT
-        found.append(Lifetime(row.job_type, row.hostname or "", start, end))
+        found.append(Lifetime(row.job_type, row.hostname or "", start, end, beat))
     return found
 
 
-def jobs_select(tables: Tables) -> Any:
+def jobs_select(tables: Tables, job_types: Sequence[str] = _JOBS) -> Any:
     """The rows behind :func:`lifetimes`."""
     import sqlalchemy as sa
 
@@ -144,7 +145,7 @@ def jobs_select(tables: Tables) -> Any:
         *(sa.column(name, time) for name in ("start_date", "end_date", "latest_heartbeat")),
         schema=tables.xcom.schema,
     )
-    return sa.select(job).where(job.c.job_type.in_(_JOBS)).order_by(job.c.start_date.desc()).limit(_MOST_JOBS)
+    return sa.select(job).where(job.c.job_type.in_(list(job_types))).order_by(job.c.start_date.desc()).limit(_MOST_JOBS)
 
 
 def _utc(moment: Optional[datetime.datetime]) -> Optional[datetime.datetime]:

@@ -11,12 +11,13 @@ from xcomctl.model.phases import Line
 
 @dataclass(frozen=True)
 class Tables:
-    """``xcom``, ``dag_run`` and ``task_instance`` of one line, in one schema of a database."""
+    """``xcom``, ``dag_run``, ``task_instance`` and ``log`` of one line, in one schema of a database."""
 
     line: Line
     xcom: Any
     dag_run: Any
     task_instance: Any
+    log: Any
 
 
 @functools.cache
@@ -48,8 +49,21 @@ def tables(line: Line, schema: Optional[str] = None) -> Tables:
         sa.Column("end_date", time),
         sa.Column("try_number", sa.Integer),
         sa.Column("hostname", sa.String),
+        sa.Column("operator", sa.String),
+        sa.Column("queued_dttm", time),
+        sa.Column("updated_at", time),
     )
-    return Tables(line, xcom_table(line, metadata), dag_run, task_instance)
+    log = sa.Table(
+        "log",
+        metadata,
+        sa.Column("dag_id", sa.String),
+        sa.Column("run_id", sa.String),
+        sa.Column("task_id", sa.String),
+        sa.Column("map_index", sa.Integer),
+        sa.Column("event", sa.String),
+        sa.Column("dttm", time),
+    )
+    return Tables(line, xcom_table(line, metadata), dag_run, task_instance, log)
 
 
 def xcom_table(line: Line, metadata: Any, name: str = "xcom") -> Any:

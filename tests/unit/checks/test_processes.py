@@ -9,6 +9,7 @@ import markupsafe._speedups
 import pytest
 
 from xcomctl.checks import processes
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, ResolvedSetting
 
 
@@ -143,6 +144,16 @@ def test_who_cannot_be_known_counts_with_the_same_installation_alone(proc, packa
     proc.add(5_000_000, 1, SCHEDULER, b"", packages=packages)
     proc.add(5_000_001, 1, SCHEDULER, HOME, packages=packages)
     assert pids(proc) == [5_000_001]
+
+
+def test_in_a_sandbox_who_cannot_be_known_counts_where_it_works_there(proc, monkeypatch):
+    """An Airflow of the host that shares the installation is none of a rehearsal's business."""
+    monkeypatch.setenv(SANDBOX_VARIABLE, "/tmp/sandbox")
+    for pid, cwd in ((5_000_000, "/tmp/sandbox/airflow"), (5_000_001, "/srv/airflow"), (5_000_002, None)):
+        proc.add(pid, 1, SCHEDULER, b"", packages=OURS)
+        if cwd is not None:
+            (proc.folder / str(pid) / "cwd").symlink_to(cwd)
+    assert pids(proc) == [5_000_000]
 
 
 def test_texts_are_the_environments_else_what_lies_beneath(proc):

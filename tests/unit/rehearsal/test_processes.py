@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.rehearsal.sandbox.errors import SandboxError, ServerDied
-from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server, end_recorded, stop_all
+from xcomctl.rehearsal.sandbox.processes import Family, Server, end_recorded, stop_all
 
 # A server that starts a worker in a session of its own, as Airflow's task runners are, and says so.
 WITH_WORKER = """
@@ -33,7 +34,7 @@ def family(tmp_path: Path) -> Iterator[Family]:
 
 
 def server(family: Family, code: str, name: str = "the server") -> Server:
-    env = {"PATH": os.defpath, MARKER: str(family.folder)}
+    env = {"PATH": os.defpath, SANDBOX_VARIABLE: str(family.folder)}
     return Server(name, [sys.executable, "-c", code], env, family.folder / f"{name}.log", family.folder)
 
 
