@@ -109,6 +109,11 @@ def normalized_base(base_path: str) -> str:
     return base if "/" in authority or not authority else base + "/"
 
 
+def covers(base_path: str, other: str) -> bool:
+    """Whether references under ``other`` resolve under ``base_path`` too: it is the same one, or lies above it (F3)."""
+    return f"{normalized_base(other).rstrip('/')}/".startswith(f"{normalized_base(base_path).rstrip('/')}/")
+
+
 def scheme_of(value: str) -> Optional[str]:
     """The scheme that the backend sees in a string, lower case, ``None`` for none.
 

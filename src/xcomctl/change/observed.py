@@ -1,0 +1,189 @@
+"""What a plan rests on, asked in the order in which it has to be: the contexts, the barrier, and only then the references.
+
+A scan of references made before the barrier was passed would miss what an old process still wrote behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xcomctl.assess import refs
+from xcomctl.assess.fleet import Context, Fleet
+from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.errors import UserError
+from xcomctl.model import requests
+from xcomctl.model.phases import Line, Phase, path_problem
+from xcomctl.model.plan import StepFactsAnswer, StepFactsQuery
+from xcomctl.model.preflight import METADATA, PreflightOptions
+from xcomctl.model.refs import OUTSIDE, AtRiskQuery, AtRiskRun, RefItem, RefsQuery, RefTotals
+from xcomctl.model.requests import Resolution
+from xcomctl.model.status import StatusAnswer, StatusQuery
+from xcomctl.model.verdicts import Check
+from xcomctl.report.text import printable
+
+Waiting = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the contexts are. ``answers`` has ``None`` for one that did not answer, ``problems`` why."""
+
+    answers: Mapping[str, StatusAnswer | None]
+    problems: Mapping[str, str]
+
+    @property
+    def answered(self) -> Mapping[str, StatusAnswer]:
+        """The contexts that did."""
+        return {name: answer for name, answer in self.answers.items() if answer is not None}
+
+    @property
+    def phases(self) -> Mapping[str, str]:
+        """What each context resolves."""
+        return {name: answer.resolution.phase for name, answer in self.answered.items()}
+
+    @property
+    def phase(self) -> Phase | None:
+        """The phase of all contexts; ``None`` where they do not agree, or one of them did not answer."""
+        found = set(self.phases.values())
+        return Phase(found.pop()) if len(found) == 1 and not self.problems else None
+
+    @property
+    def problem(self) -> str:
+        """Why there is no one phase, in a sentence."""
+        if self.problems:
+            return "; ".join(f"{name} did not answer: {printable(why)}" for name, why in self.problems.items())
+        return "the contexts do not agree: " + "; ".join(f"{name} is {phase}" for name, phase in self.phases.items())
+
+    @property
+    def line(self) -> Line:
+        """The line of Airflow. Raises ``UserError`` where no context answered."""
+        return Line(self.any.line)
+
+    @property
+    def any(self) -> StatusAnswer:
+        """An answer, for what is the same in every context. Raises ``UserError`` where none answered."""
+        for answer in self.answered.values():
+            return answer
+        raise UserError(f"nothing is known of this Airflow: {self.problem}", "xcomctl status")
+
+    @property
+    def resolution(self) -> Resolution:
+        """What they resolve, as the first one that answered does. Raises as :attr:`any`."""
+        return self.any.resolution
+
+    @property
+    def path(self) -> str | None:
+        """The base path that resolves, ``None`` for one that is none."""
+        value = self.resolution.path.value
+        return str(value) if value is not None and path_problem(str(value)) is None else None
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the metadata database holds under a base path. ``store`` tells whether the store was asked as well.
+
+    ``runs`` are the unfinished runs that hold references or aliases, and some of the finished ones, of which there are
+    ``finished_runs``.
+    """
+
+    totals: RefTotals
+    runs: tuple[AtRiskRun, ...]
+    finished_runs: int
+    store: bool
+
+    @property
+    def unfinished(self) -> tuple[AtRiskRun, ...]:
+        """The runs that are not over."""
+        return tuple(run for run in self.runs if not run.finished)
+
+    @property
+    def finished(self) -> tuple[AtRiskRun, ...]:
+        """Some of those that are."""
+        return tuple(run for run in self.runs if run.finished)
+
+
+#: Finished runs that are kept by name.
+_NAMED = 20
+
+
+def standing(fleet: Fleet, waiting: Waiting, default_path: str | None = None) -> Standing:
+    """Ask every context what it resolves and whether its store answers."""
+    more = {} if default_path is None else {"default_base_path": default_path}
+    query = {**StatusQuery().to_json(), **more}
+
+    def one(context: Context) -> tuple[str, StatusAnswer | None, str]:
+        try:
+            waiting(context.name)
+            return context.name, StatusAnswer.from_json(context.session.request(requests.STATUS, query)), ""
+        except AgentError as error:
+            return context.name, None, error.message
+
+    found = fleet.each(one)
+    return Standing({name: answer for name, answer, _ in found}, {name: why for name, answer, why in found if why})
+
+
+def held(fleet: Fleet, base_path: str, waiting: Waiting, *, store: bool) -> Held:
+    """What is stored under a base path, and by which runs. ``store``: ask for the sizes of objects and what is missing.
+
+    Raises :class:`~xcomctl.deployment.agent_errors.AgentError`.
+    """
+    waiting("references")
+    # Totals alone travel; rows whose path leads out of the base path are few, or a sign of their own.
+    query = RefsQuery(base_path=base_path, store=store, only=(OUTSIDE,))
+
+    def nothing(item: RefItem) -> None: ...
+
+    totals = refs.scan(fleet, query, {}, nothing, waiting).totals
+    waiting("the runs that hold them")
+    runs: list[AtRiskRun] = []
+    finished = 0
+
+    def keep(run: AtRiskRun) -> None:
+        nonlocal finished
+        finished += run.finished
+        if not run.finished or finished <= _NAMED:
+            runs.append(run)
+
+    refs.at_risk(fleet, AtRiskQuery(base_path=base_path), {}, keep, waiting)
+    return Held(totals, tuple(runs), finished, store)
+
+
+def facts(fleet: Fleet, query: StepFactsQuery, waiting: Waiting) -> StepFactsAnswer:
+    """What a step depends on besides. Raises :class:`~xcomctl.deployment.agent_errors.AgentError`."""
+
+    def tell(message: Mapping[str, Any]) -> None:
+        if message.get("message"):
+            waiting(str(message["message"]))
+
+    params = {name: value for name, value in query.to_json().items() if value is not None}
+    answer = fleet.with_database(lambda session: session.request(requests.STEP_FACTS, params, tell))
+    return StepFactsAnswer.from_json(answer)
+
+
+def value_checks(fleet: Fleet, options: PreflightOptions, waiting: Waiting) -> tuple[Check, ...]:
+    """The pre-flight's scans of what is stored, from the first context that has the metadata database.
+
+    Raises :class:`AgentError` where none can be asked.
+    """
+
+    def tell(message: Mapping[str, Any]) -> None:
+        if message.get("message"):
+            waiting(str(message["message"]))
+
+    found: list[Check] = []
+    first: AgentError | None = None
+    for context in fleet.contexts:
+        try:
+            stream = context.session.stream(requests.PREFLIGHT, options.to_json(), tell)
+            found = [check for check in map(Check.from_json, stream) if check.category == METADATA]
+            stream.result()
+        except AgentError as error:
+            first = first or error
+            continue
+        if found and not any(check.data.get("no_database") for check in found):
+            return tuple(found)
+    if not found and first is not None:
+        raise first
+    return tuple(found)
