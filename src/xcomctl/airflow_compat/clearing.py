@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -20,13 +20,27 @@ class Cleared:
     state_before: Optional[str]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What was cleared, and the run's state after it. ``running`` were to be spared and run: then nothing was."""
+
+    cleared: tuple[Cleared, ...]
+    run_state: Optional[str]
+    running: tuple[Cleared, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 def clear(
-    dag_id: str, run_id: str, tasks: Optional[Sequence[tuple[str, Optional[int]]]]
-) -> tuple[list[Cleared], Optional[str], list[str]]:
-    """Clear these task instances of a run, or all of them; what was cleared, the run's state after it, warnings.
+    dag_id: str,
+    run_id: str,
+    tasks: Optional[Sequence[tuple[str, Optional[int]]]],
+    spare_but: Optional[Collection[str]] = None,
+) -> Outcome:
+    """Clear these task instances of a run, or all of them.
 
     Whatever state they are in, failed or not; a finished run is queued again and never moved to the DAG's latest
-    version. ``map_index`` ``None`` means every index of the task. One transaction.
+    version. ``map_index`` ``None`` means every index of the task. One that runs is killed, unless ``spare_but`` names the
+    tasks that alone may be: then nothing is cleared while another one runs. One transaction.
     """
     xcom_class.resolved_class()  # the models import it: without it there is one clear sentence
     taskinstance = loading.module("airflow.models.taskinstance")
@@ -44,16 +58,25 @@ def clear(
             raise AirflowUnusable(
                 f"the DAG {dag_id!r} has no run {run_id!r}", "check both ids: they are matched exactly"
             )
-        instances = session.scalars(
+        found = (
             select(instance_class)
             .where(instance_class.dag_id == dag_id, instance_class.run_id == run_id)
             .order_by(instance_class.task_id, instance_class.map_index)
-        ).all()
+        )
+        if spare_but is not None:
+            found = found.with_for_update(of=instance_class)  # none begins to run once it was looked at
+        instances = session.scalars(found).unique().all()
         chosen = _choose(list(instances), tasks, dag_id, run_id, states.TaskInstanceState.REMOVED)
+        alive = (states.TaskInstanceState.RUNNING, states.TaskInstanceState.RESTARTING)
+        running = [
+            each for each in chosen if spare_but is not None and each.state in alive and each.task_id not in spare_but
+        ]
+        if running:
+            return Outcome((), _state(run.state), tuple(map(_seen, running)))
         warnings = []
         if getattr(run, "created_dag_version_id", "none of that kind") is None:
             warnings.append(f"the run {run_id!r} has no DAG version of its own, so Airflow runs it on the latest")
-        cleared = [Cleared(each.task_id, each.map_index, _state(each.state)) for each in chosen]
+        cleared = tuple(map(_seen, chosen))
         if chosen:
             function = taskinstance.clear_task_instances
             options = {"dag_run_state": states.DagRunState.QUEUED}
@@ -62,7 +85,11 @@ def clear(
             function(chosen, session, **options)
             session.flush()
         run_state = _state(run.state)
-    return cleared, run_state, warnings
+    return Outcome(cleared, run_state, (), tuple(warnings))
+
+
+def _seen(instance: Any) -> Cleared:
+    return Cleared(instance.task_id, instance.map_index, _state(instance.state))
 
 
 def _choose(

@@ -1,79 +1,218 @@
-"""Re-trigger: find the runs that hold references, clear them so that their producers run again, wait until green.
+"""Re-trigger: find the task instances that may have got path strings, clear them, wait until their runs are green.
 
-This is the repair after a bare revert to ``inline``. A task cleared in such a run pushes its value again, inline now,
-and everything downstream reads data instead of a path.
+Three steps, each by itself, so that the hard kill-switch and the rehearsal use the same ones: :func:`look` says what has to
+run again and changes nothing, :func:`clear` clears it run by run, :func:`watch` waits. What was cleared and has started
+since is found no more: its start lies in no window. So whoever was killed in between begins again with :func:`look`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
-from xcomctl.clients.airflow_api import FINISHED_RUN_STATES, AirflowApi, DagRun
+from xcomctl import __version__
+from xcomctl.assess.verify import Runs
+from xcomctl.change.clearing import Way
+from xcomctl.clients.airflow_api import ApiError
 from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.errors import UserError
+from xcomctl.journal.interface import Journal
+from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.lock import Lock
 from xcomctl.model import requests
+from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.retrigger import SuspectRun, SuspectsAnswer, SuspectsQuery
+from xcomctl.model.retriggered import Cleared, Found, Outcome, Watched
+from xcomctl.model.verdicts import Verdict
+
+ACTION = "retrigger"
+#: What is about to be cleared; then two entries for each run: announced, and done.
+PLAN, RUN = "retrigger.plan", "retrigger.run"
+_POLL_S = 1.0
+#: Failures of the API in a row after which it is not asked again.
+_FAILURES = 4
 
 
-@dataclass(frozen=True)
-class AffectedRun:
-    """A run that holds references and was not over when the revert began."""
+def look(
+    session: AgentSession,
+    query: SuspectsQuery,
+    waiting: Callable[[str], None] = lambda what: None,
+    kill: Collection[str] = (),
+) -> Found:
+    """What has to run again, as a context with the metadata database sees it; nothing is changed.
 
-    dag_id: str
-    run_id: str
-    state: str | None
-    references: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a scan for affected runs found; ``warnings`` say what it could not look into."""
-
-    runs: tuple[AffectedRun, ...]
-    warnings: tuple[str, ...]
-
-
-def find(agent: AgentSession, base_path: str, since: datetime) -> Found:
-    """The runs that hold references under ``base_path`` and were not over at ``since``, by DAG and run id.
-
-    A path that a task passed on (an alias) counts too: whoever reads it gets a path string as well.
+    Ask through ``fleet.with_database(lambda session: look(session, …))``. Raises
+    :class:`~xcomctl.deployment.agent_errors.AgentError`.
     """
-    counts: dict[tuple[str, str], int] = {}
-    states: dict[tuple[str, str], str | None] = {}
-    stream = agent.stream(requests.REFERENCES, {"base_path": base_path})
-    for record in stream:
-        item = requests.ReferenceItem.from_json(record)
-        if item.kind != requests.FOREIGN and not _over_at(since, item):
-            key = item.dag_id, item.run_id
-            counts[key] = counts.get(key, 0) + 1
-            states[key] = item.run_state
-    totals = requests.ReferencesAnswer.from_json(stream.result())
-    warnings = list(totals.warnings)
-    if totals.pickled:
-        warnings.append(f"{totals.pickled} pickled XComs could not be looked into")
-    return Found(tuple(AffectedRun(*key, states[key], count) for key, count in sorted(counts.items())), tuple(warnings))
+    stream = session.stream(
+        requests.SUSPECTS, query.to_json(), lambda message: waiting(str(message.get("message") or ""))
+    )
+    runs = tuple(SuspectRun.from_json(record) for record in stream)
+    return Found(runs, SuspectsAnswer.from_json(stream.result()), frozenset(kill))
 
 
-def _over_at(since: datetime, item: requests.ReferenceItem) -> bool:
-    # Both: an end alone says nothing of a run that was set to run again by some other way than Airflow's clear.
-    return (
-        item.run_state in FINISHED_RUN_STATES
-        and item.run_end is not None
-        and datetime.fromisoformat(item.run_end) <= since
+@dataclass(frozen=True)
+class Steps:
+    """Where each step is recorded, the lock under which it is taken, and the contexts of this Airflow.
+
+    Each context by its name, with the phase that it was seen in; ``None`` where that is not told.
+    """
+
+    journal: Journal
+    deployment: str | None
+    lock: Lock
+    contexts: tuple[tuple[str, str | None], ...] = ()
+
+    def append(self, action: str, plan: str, verdict: Verdict | None, **more: Any) -> None:
+        """Append one entry. Raises ``JournalError``."""
+        _append(self.journal, self.deployment, action, plan, verdict, **more)
+
+
+def clear(
+    found: Found, way: Way, steps: Steps, waiting: Callable[[str], None] = lambda what: None
+) -> Iterator[tuple[SuspectRun, Cleared]]:
+    """Clear run after run, each announced in the journal before and recorded after it; what became of each, as it is done.
+
+    A run of which something began to run since the look is left as it is (``Cleared.running``). Raises
+    :class:`~xcomctl.errors.UserError` for what cannot be asked for, ``LockLost`` for a lock that is not ours any more.
+    """
+    plan = found.plan
+    runs = found.clearable
+    if runs:
+        steps.append(PLAN, plan, None, data=_announced(found, steps))
+    for run in runs:
+        steps.lock.renew()
+        waiting(f"{run.dag_id} {run.run_id}")
+        named: Mapping[str, Any] = {"dag_id": run.dag_id, "run_id": run.run_id, "way": way.name}
+        states = {each.name: each.state for each in run.to_clear}
+        steps.append(RUN, plan, None, before={"state": run.state, "instances": states}, data=named)
+        cleared = way.clear(run, found.kill)
+        done = {**named, "running": list(cleared.running), "warnings": list(cleared.warnings)}
+        verdict = Verdict.INCONCLUSIVE if cleared.running else Verdict.OK
+        after = {"state": cleared.run_state, "instances": dict.fromkeys(cleared.instances)}
+        steps.append(RUN, plan, verdict, before={"state": run.state, "instances": states}, after=after, data=done)
+        yield run, cleared
+
+
+def _announced(found: Found, steps: Steps) -> dict[str, Any]:
+    return {
+        "contexts": [{"name": name, "phase": phase} for name, phase in steps.contexts],
+        "runs": len(found.clearable),
+        "instances": sum(len(run.to_clear) for run in found.clearable),
+        "held": [list(run.key) for run in found.held],
+        "kill": sorted(found.kill),
+        "windows": [each.to_json() for each in found.answer.windows],
+        **({} if steps.lock.took_over is None else {"took_over": steps.lock.took_over.to_json()}),
+    }
+
+
+def unfinished(journal: Journal, deployment: str | None, contexts: Sequence[str]) -> list[tuple[str, str]]:
+    """DAG and run id of the runs that a re-trigger which did not come to its end has announced, or cleared.
+
+    Where no deployment is named, entries of several Airflows may lie side by side. Raises
+    :class:`~xcomctl.errors.UserError` if it was one of other contexts than these: its runs are not waited for here, nor
+    may it be taken for done.
+    """
+    runs: dict[tuple[str, str], None] = {}
+    of: list[str] = []
+    for entry in journal.entries():
+        if entry.deployment != deployment:
+            continue
+        if entry.action == ACTION:
+            runs.clear()
+        elif entry.action == PLAN:
+            of = of if runs else sorted({str(each["name"]) for each in entry.data.get("contexts") or ()})
+        elif entry.action == RUN:
+            runs[str(entry.data.get("dag_id")), str(entry.data.get("run_id"))] = None
+    if runs and deployment is None and of and of != sorted(contexts):
+        raise UserError(
+            f"a re-trigger of other contexts has not come to its end: {', '.join(of)}",
+            "name the same contexts to go on with it; for another Airflow -D NAME, or --journal FILE of its own",
+            Verdict.REFUSED,
+        )
+    return list(runs)
+
+
+def left_paused(runs: Iterable[tuple[str, str]], paused: Mapping[str, bool], states: Runs) -> set[tuple[str, str]]:
+    """Those that are not over and go on only once their DAG is unpaused: nobody needs to wait for them.
+
+    ``paused`` tells of each DAG whether it is. Raises as :func:`watch`.
+    """
+    waiting = [key for key in runs if paused.get(key[0])]
+    return {(each.dag_id, each.run_id) for each in watch(waiting, states, 0.0) if each.verdict is Verdict.INCONCLUSIVE}
+
+
+def watch(
+    runs: Iterable[tuple[str, str]], states: Runs, timeout_s: float, waiting: Callable[[str], None] = lambda what: None
+) -> list[Watched]:
+    """The runs once all are over, or as they are when the time is. A few failures of the API in a row end nothing.
+
+    Raises :class:`~xcomctl.errors.UserError` where they cannot be asked for.
+    """
+    deadline = time.monotonic() + timeout_s
+    left = list(dict.fromkeys(runs))
+    seen: dict[tuple[str, str], Watched] = {}
+    failures = 0
+    while True:
+        try:
+            for dag_id, run_id in left:
+                seen[dag_id, run_id] = Watched(dag_id, run_id, states.state(dag_id, run_id).run_state)
+            failures = 0
+        except ApiError as error:
+            failures += 1
+            if failures > _FAILURES or time.monotonic() >= deadline:
+                raise
+            waiting(f"{error.message}; asking again")
+        else:
+            left = [key for key in left if seen[key].verdict is Verdict.INCONCLUSIVE]
+            if not left or time.monotonic() >= deadline:
+                return list(seen.values())
+            dag_id, run_id = left[0]
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            waiting(f"{dag_id} {run_id}, which is {seen[left[0]].state}{more}")
+        time.sleep(min(_POLL_S * 2**failures, max(0.0, deadline - time.monotonic())))
+
+
+def record(
+    plan: str,
+    verdict: Verdict,
+    outcome: Outcome,
+    journal: Journal,
+    deployment: str | None,
+    held: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Append the end of a re-trigger: what it announced is done with. ``held`` runs were not cleared, for what runs there.
+
+    Raises ``JournalError``.
+    """
+    _append(
+        journal,
+        deployment,
+        ACTION,
+        plan,
+        verdict,
+        data={
+            "runs": [{"dag_id": each.dag_id, "run_id": each.run_id, "state": each.state} for each in outcome.watched],
+            "held": [list(key) for key in held],
+            "paused": [list(key) for key in outcome.paused],
+        },
     )
 
 
-def clear(agent: AgentSession, run: AffectedRun) -> requests.ClearAnswer:
-    """Clear every task instance of the run, whatever its state, and set the run to be scheduled again."""
-    answer = agent.request(requests.CLEAR, {"dag_id": run.dag_id, "run_id": run.run_id, "tasks": None})
-    return requests.ClearAnswer.from_json(answer)
-
-
-def finished(api: AirflowApi, runs: Sequence[AffectedRun], waiting: Callable[[str], None]) -> list[DagRun] | None:
-    """The runs as the API shows them once all are over, green or not; ``None`` while one is not. To be polled."""
-    seen = [api.run(run.dag_id, run.run_id) for run in runs]
-    for run in seen:
-        if not run.finished:
-            waiting(f"{run.dag_id} {run.run_id}, which is {run.state}")
-            return None
-    return seen
+def _append(
+    journal: Journal, deployment: str | None, action: str, plan: str, verdict: Verdict | None, **more: Any
+) -> None:
+    journal.append(
+        JournalEntry(
+            action=action,
+            actor=this_actor(),
+            at=now(),
+            deployment=deployment,
+            versions={"xcomctl": __version__},
+            plan=plan,
+            verdict=verdict,
+            **more,
+        )
+    )

@@ -87,11 +87,6 @@ def _crashed(error: Exception) -> Finding:
     return fail(f"the check itself failed: {type(error).__name__}: {error}", crashed=True)
 
 
-def instance_name(task_id: str, map_index: int) -> str:
-    """``task`` or ``task[index]``."""
-    return task_id if map_index < 0 else f"{task_id}[{map_index}]"
-
-
 def named(names: Sequence[str], most: int = NAMED) -> str:
     """The first few names, and how many more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

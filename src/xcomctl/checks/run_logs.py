@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from xcomctl.airflow_compat import triggering
 from xcomctl.checks.interface import Finding, fail, ok, skip
-from xcomctl.checks.run_interface import RunCheck, RunSubject, instance_name
+from xcomctl.checks.run_interface import RunCheck, RunSubject
 from xcomctl.metadata.instances import tried
 from xcomctl.model.log_lines import LOGS_TITLE, MOST_LINES, MOST_LOGS, Logs
+from xcomctl.model.suspects import instance_name
 
 
 def _logs(subject: RunSubject) -> Finding:

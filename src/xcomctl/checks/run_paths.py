@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from xcomctl.checks.interface import Finding, fail, ok, skip, warn
-from xcomctl.checks.run_interface import MOST_NAMED, RunCheck, RunSubject, instance_name, named
+from xcomctl.checks.run_interface import MOST_NAMED, RunCheck, RunSubject, named
 from xcomctl.checks.run_values import paths_in_values
 from xcomctl.metadata import starts, traces
 from xcomctl.metadata.risk import first_reference, others_hold_references
-from xcomctl.model.suspects import Ran, suspects, windows
+from xcomctl.model.suspects import Ran, instance_name, suspects, windows
 
 #: What to do where no base path resolves.
 _PATH_HINT = "xcomctl preflight --only config, or name it: --expect-path URL"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from xcomctl.checks.interface import Finding, fail, ok, skip
-from xcomctl.checks.run_interface import RunCheck, RunSubject, instance_name, named
+from xcomctl.checks.run_interface import RunCheck, RunSubject, named
 from xcomctl.metadata.instances import RETRYING, failed_after_push
 from xcomctl.metadata.runs import state_of
+from xcomctl.model.suspects import instance_name
 
 #: What nobody can see from outside.
 _NOT_SEEN = "what a callable pulls is not in the database: upstream tasks that pushed stand for it"

@@ -7,12 +7,13 @@ from typing import Any, Optional
 
 from xcomctl.airflow_compat import xcom_class
 from xcomctl.checks.interface import Finding, fail, ok, skip, warn
-from xcomctl.checks.run_interface import MOST_NAMED, NAMED, RunCheck, RunSubject, instance_name
+from xcomctl.checks.run_interface import MOST_NAMED, NAMED, RunCheck, RunSubject
 from xcomctl.metadata.xcoms import Narrow, count_of_run, rows_of_run
 from xcomctl.model import pull, way_out
 from xcomctl.model.handed_over import holds_path
 from xcomctl.model.phases import Phase
 from xcomctl.model.references import Owner, classify
+from xcomctl.model.suspects import instance_name
 from xcomctl.model.verification import PUSHED_KEY, is_pushed_digest
 from xcomctl.references.values import Reader
 from xcomctl.store.listing import Listing

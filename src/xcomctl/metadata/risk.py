@@ -31,13 +31,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Url:
-    """A string that looks like a URL, and whose it is."""
+    """A string that looks like a URL, whose it is, and when it was pushed."""
 
     dag_run_id: int
     dag_id: str
     run_id: str
     task_id: str
     text: str
+    map_index: int = -1
+    key: str = ""
+    timestamp: Optional[datetime.datetime] = None
 
 
 def unfinished_runs(connection: Any, tables: Tables, dag_id: Optional[str] = None) -> list[Run]:
@@ -60,13 +63,16 @@ def urls_of_runs(connection: Any, tables: Tables, ids: Sequence[int]) -> Iterato
     import sqlalchemy as sa
 
     xcom = tables.xcom
-    statement = sa.select(xcom.c.dag_run_id, xcom.c.dag_id, xcom.c.run_id, xcom.c.task_id, xcom.c.value).where(
+    names = ("dag_run_id", "dag_id", "run_id", "task_id", "map_index", "key", "timestamp", "value")
+    statement = sa.select(*(xcom.c[name] for name in names)).where(
         xcom.c.dag_run_id.in_(list(ids)), expressions.may_hold_url(tables, connection.dialect.name)
     )
     for row in connection.execute(statement):
         text = string_in(row.value, tables.line)
         if text is not None:
-            yield Url(row.dag_run_id, row.dag_id, row.run_id, row.task_id, text)
+            yield Url(
+                row.dag_run_id, row.dag_id, row.run_id, row.task_id, text, row.map_index, row.key, _utc(row.timestamp)
+            )
 
 
 def first_reference(
@@ -85,8 +91,7 @@ def first_reference(
         text = string_in(row.value, tables.line)
         if text is not None and text.startswith(prefix) and row.timestamp is not None:
             moments.append(row.timestamp)
-    first = min(moments, default=None)
-    return first if first is None or first.tzinfo is not None else first.replace(tzinfo=datetime.timezone.utc)
+    return _utc(min(moments, default=None))
 
 
 def others_hold_references(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> bool:
@@ -123,3 +128,7 @@ def latest_finished(connection: Any, tables: Tables) -> dict[str, str]:
     ).subquery()
     statement = sa.select(run.c.dag_id, run.c.run_id).join(newest, newest.c.id == run.c.id)
     return {row.dag_id: row.run_id for row in connection.execute(statement)}
+
+
+def _utc(moment: Optional[datetime.datetime]) -> Optional[datetime.datetime]:
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=datetime.timezone.utc)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from xcomctl.metadata.reading import stream
 from xcomctl.metadata.tables import Tables
-from xcomctl.metadata.xcoms import LARGE_ROWS
-from xcomctl.model.handed_over import path_in
+from xcomctl.metadata.xcoms import LARGE_ROWS, decoded
+from xcomctl.model.handed_over import holds_path, path_in
 from xcomctl.model.phases import Line
 
 #: Further ones say nothing more.
@@ -43,10 +44,72 @@ def confs_select(tables: Tables, dialect: str, dag_id: str, run_id: str, base_pa
     itself = tables.dag_run.alias("itself")
     number = sa.select(itself.c.id).where(itself.c.dag_id == dag_id, itself.c.run_id == run_id).scalar_subquery()
     wanted = f"{base_path.rstrip('/')}/{dag_id}/{run_id}/"
-    # As it is, and as JSON text spells it where the database keeps that as it was written.
-    spelled = dict.fromkeys((wanted, json.dumps(wanted)[1:-1]))
-    holds = (_holds(run.c.conf, text, dialect, binary=tables.line is Line.AF2) for text in spelled)
-    return sa.select(run.c.dag_id, run.c.run_id).where(run.c.id > number, sa.or_(*holds)).limit(MOST)
+    holds = _holds_spelled(run.c.conf, wanted, dialect, binary=tables.line is Line.AF2)
+    return sa.select(run.c.dag_id, run.c.run_id).where(run.c.id > number, holds).limit(MOST)
+
+
+def confs_holding(connection: Any, tables: Tables, base_path: str) -> list[tuple[str, str]]:
+    """DAG and run id of the runs whose conf holds a path under the base path."""
+    statement = holding_select(tables, connection.dialect.name, base_path)
+    return [(row.dag_id, row.run_id) for row in connection.execute(statement)]
+
+
+def holding_select(tables: Tables, dialect: str, base_path: str) -> Any:
+    """The runs behind :func:`confs_holding`, the latest first."""
+    import sqlalchemy as sa
+
+    names = ("id", "dag_id", "run_id", "conf")
+    run = sa.table("dag_run", *(sa.column(name) for name in names), schema=tables.xcom.schema)
+    return (
+        sa.select(run.c.dag_id, run.c.run_id)
+        .where(_holds_spelled(run.c.conf, f"{base_path.rstrip('/')}/", dialect, binary=tables.line is Line.AF2))
+        .order_by(run.c.id.desc())
+        .limit(MOST)
+    )
+
+
+def in_values(connection: Any, tables: Tables, run: int, base_path: str) -> Iterator[tuple[str, int, str, Any]]:
+    """Task, map index, key and value of the XComs of a run (by its number) that hold such a path at any depth.
+
+    A reference is one too: whose it is, the caller knows. Pickles are not looked into.
+    """
+    for row in stream(connection, values_select(tables, connection.dialect.name, run, base_path), LARGE_ROWS):
+        value = decoded(row.value, tables.line)
+        if holds_path(value, base_path):
+            yield row.task_id, row.map_index, row.key, value
+
+
+def values_select(tables: Tables, dialect: str, run: int, base_path: str) -> Any:
+    """The XComs of a run in which the base path occurs."""
+    import sqlalchemy as sa
+
+    xcom = tables.xcom
+    return (
+        sa.select(xcom.c.task_id, xcom.c.map_index, xcom.c.key, xcom.c.value)
+        .where(xcom.c.dag_run_id == run)
+        .where(_holds_spelled(xcom.c.value, f"{base_path.rstrip('/')}/", dialect, binary=tables.line is Line.AF2))
+        .order_by(xcom.c.task_id, xcom.c.map_index, xcom.c.key)
+    )
+
+
+def trigger_kwargs(connection: Any, tables: Tables, dag_id: str, run_id: str) -> list[tuple[str, int, str]]:
+    """Task, map index and the kwargs, as they are stored, of the triggers that instances of a run wait for."""
+    statement = triggers_select(tables, dag_id, run_id)
+    return [(row.task_id, row.map_index, str(row.kwargs)) for row in connection.execute(statement)]
+
+
+def triggers_select(tables: Tables, dag_id: str, run_id: str) -> Any:
+    """The rows behind :func:`trigger_kwargs`."""
+    import sqlalchemy as sa
+
+    names = ("dag_id", "run_id", "task_id", "map_index", "trigger_id")
+    instance = sa.table("task_instance", *(sa.column(name) for name in names), schema=tables.xcom.schema)
+    trigger = sa.table("trigger", sa.column("id"), sa.column("kwargs"), schema=tables.xcom.schema)
+    return (
+        sa.select(instance.c.task_id, instance.c.map_index, trigger.c.kwargs)
+        .select_from(instance.join(trigger, trigger.c.id == instance.c.trigger_id))
+        .where(instance.c.dag_id == dag_id, instance.c.run_id == run_id)
+    )
 
 
 def has_triggers(connection: Any, tables: Tables) -> bool:
@@ -85,6 +148,14 @@ def instances_select(
         .where(_holds(table.c[column], f"{base_path.rstrip('/')}/", dialect, binary=False))
         .order_by(table.c.task_id, table.c.map_index)
     )
+
+
+def _holds_spelled(column: Any, text: str, dialect: str, *, binary: bool) -> Any:
+    """As it is, and as JSON text spells it where the database keeps that as it was written."""
+    import sqlalchemy as sa
+
+    spelled = dict.fromkeys((text, json.dumps(text)[1:-1]))
+    return sa.or_(*(_holds(column, each, dialect, binary=binary) for each in spelled))
 
 
 def _holds(column: Any, text: str, dialect: str, *, binary: bool) -> Any:

@@ -1,7 +1,8 @@
 """Windows in which a phase reigned, and which task instances started in one that hands path strings over. Pure.
 
 Settings are fixed when a process starts, so what was observed of a context at one moment holds for the whole life of the
-scheduler that was alive then (its ``job`` row tells), and for its tasks, which are its forks.
+scheduler that was alive then (its ``job`` row tells), and for its tasks, which are its forks. Where a context has processes
+of its own and no scheduler (a Celery worker), it holds for the lives of those.
 """
 
 from __future__ import annotations
@@ -18,20 +19,31 @@ from xcomctl.model.requests import Record
 HANDS_PATHS_OVER = (Phase.INLINE.value, Phase.MISCONFIGURED.value)
 
 
+def instance_name(task_id: str, map_index: int) -> str:
+    """``task`` or ``task[index]``."""
+    return task_id if map_index < 0 else f"{task_id}[{map_index}]"
+
+
 @dataclass(frozen=True)
 class Observation(Record):
-    """At a moment (ISO 8601) a context resolved a phase. ``source`` says who saw it: ``now``, or a journal's action."""
+    """At a moment (ISO 8601) a context resolved a phase. ``source`` says who saw it: ``now``, or a journal's action.
+
+    ``apart``: no scheduler lives there, so that what hosts tasks there comes and goes by itself: from ``since``, ``None``
+    for not known, to ``until``, ``None`` for until now.
+    """
 
     at: str
     phase: str
     context: str
     source: str = "now"
+    apart: bool = False
+    since: Optional[str] = None
+    until: Optional[str] = None
 
     @property
     def moment(self) -> datetime.datetime:
         """When. Raises ``ValueError`` for a text that is no time."""
-        text = self.at
-        return datetime.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+        return _moment(self.at)
 
 
 @dataclass(frozen=True)
@@ -54,18 +66,27 @@ def windows(
     """The windows of the phases that hand path strings over.
 
     ``lives`` are those of the schedulers: start, and end (``None`` while it lives). An observation that no life covers
-    stands for its moment alone, and so tells nothing about any start: it makes no window.
+    stands for its moment alone, and so tells nothing about any start: it makes no window. One that is ``apart`` goes by its
+    own life; where its beginning is not known, by that of the scheduler's.
     """
     found = []
     for each in observations:
         if each.phase not in HANDS_PATHS_OVER:
             continue
         covering = [life for life in lives if life[0] <= each.moment and (life[1] is None or each.moment <= life[1])]
+        if each.apart:
+            first = min((start for start, _ in covering), default=each.moment)
+            since = first if each.since is None else _moment(each.since)
+            covering = [(since, None if each.until is None else _moment(each.until))]
         for start, end in covering:
             found.append(
                 Window(start, end, each.phase, f"{each.context} was {each.phase} at {each.at} ({each.source})")
             )
     return found
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
 
 
 @dataclass(frozen=True)

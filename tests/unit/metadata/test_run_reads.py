@@ -16,10 +16,11 @@ PATH = f"{BASE}/dag/run/task/01234567-89ab-cdef-0123-456789abcdef"
 COMPILE = """
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from xcomctl.metadata import instances, starts, structure, traces
+from xcomctl.metadata import instances, started, starts, structure, traces
 from xcomctl.metadata.tables import tables
 from xcomctl.model.phases import Line
 import datetime
+noon = datetime.datetime(2026, 6, 6, 12, tzinfo=datetime.timezone.utc)
 for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dialect()), ("sqlite", sqlite.dialect())):
     for found in (tables(Line.AF2), tables(Line.AF3, "airflow")):
         for statement in (
@@ -28,6 +29,9 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
             instances.failed_select(found, datetime.datetime(2026, 6, 6), None, None),
             instances.failed_select(found, None, "d", "r"),
             instances.tried_select(found, found.task_instance.c.run_id == "r", 5),
+            started.started_select(found, [(noon, None), (noon, noon)], noon, "d", "r"), started.run_select(found, "d", "r"),
+            traces.holding_select(found, name, "s3://b/x"), traces.values_select(found, name, 5, "s3://b/x"),
+            traces.triggers_select(found, "d", "r"),
             structure.serialized_select(found, "d"), traces.confs_select(found, name, "d", "r", "s3://b/x"),
             traces.instances_select(found, name, "rendered_task_instance_fields", "rendered_fields", "d", "r", "s3://b/x"),
             traces.instances_select(found, name, "task_instance", "next_kwargs", "d", "r", "s3://b/x"),
@@ -41,7 +45,7 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_statements_compile_for_every_database_on_the_sqlalchemy_of_each_line(line):
     printed = output_on(line, COMPILE)
-    assert len(printed.splitlines()) == 3 * 2 * 11
+    assert len(printed.splitlines()) == 3 * 2 * 16
     assert printed.split()[1].startswith({"2.11": "1.4.", "3.3": "2."}[line])
 
 
@@ -169,3 +173,33 @@ def test_the_confs_of_runs_that_came_later_are_looked_into(database):
         database.add("INSERT INTO dag_run (id, dag_id, run_id, conf) VALUES (?, 'other', ?, ?)", number, run_id, value)
     with database.engine.connect() as connection:
         assert traces.confs_of_others(connection, database.tables, "dag", "run", BASE) == [("other", "after")]
+
+
+def test_the_runs_with_such_a_conf_and_no_others(database):
+    for number, run_id, conf in ((6, "holds", PATH), (7, "holds none", "s3://store@bucket/else"), (8, "none", None)):
+        value: object = None if conf is None else json.dumps({"file": conf})
+        if value is not None and database.tables.line is Line.AF2:
+            value = b"\x80\x04" + str(value).encode()
+        database.add("INSERT INTO dag_run (id, dag_id, run_id, conf) VALUES (?, 'other', ?, ?)", number, run_id, value)
+    with database.engine.connect() as connection:
+        assert traces.confs_holding(connection, database.tables, BASE) == [("other", "holds")]
+
+
+def test_values_that_hold_a_path_at_any_depth(database):
+    database.pushed("inside", {"files": [{"of": PATH}]})
+    database.pushed("itself", PATH)
+    database.pushed("names", f"{BASE}/report.csv")
+    database.pushed("plain", 5)
+    with database.engine.connect() as connection:
+        found = list(traces.in_values(connection, database.tables, 5, BASE))
+    assert [(task_id, key) for task_id, _, key, _ in found] == [("inside", "k"), ("itself", "k")]
+
+
+def test_what_the_triggers_of_a_run_were_given(database):
+    database.instance("waits", "deferred", 0, trigger_id=1)
+    database.instance("other", "deferred", 0, trigger_id=2, run_id="another")
+    database.instance("done", "success", 0)
+    for number in (1, 2):
+        database.add("INSERT INTO trigger VALUES (?, ?)", number, f"{{{number}}}")
+    with database.engine.connect() as connection:
+        assert traces.trigger_kwargs(connection, database.tables, "dag", "run") == [("waits", -1, "{1}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,6 +40,21 @@ def test_a_window_is_the_life_of_the_scheduler(observed, inside, outside):
 @pytest.mark.parametrize("observed", [seen(15, "offload"), seen(15, "dual-read"), seen(10.5, "inline")])
 def test_no_window_for_phases_that_resolve_or_when_nobody_lived(observed):
     assert windows([observed], LIVES) == []
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "inside", "outside"),
+    [
+        (5, 17, (5, 17), (4, 18)),  # it outlived one scheduler, and the next one outlived it
+        (None, 17, (11, 17), (10, 18)),
+        (5, None, (5, 25, 1000), (4,)),
+    ],
+)
+def test_a_worker_lives_a_life_of_its_own(since, until, inside, outside):
+    life = {name: at(value).isoformat() for name, value in (("since", since), ("until", until)) if value is not None}
+    (window,) = windows([replace(seen(15, "inline"), apart=True, **life)], LIVES)
+    assert all(window.holds(at(minutes)) for minutes in inside)
+    assert not any(window.holds(at(minutes)) for minutes in outside)
 
 
 BAD = [Window(at(10), at(20), "inline", "scheduler was inline")]

@@ -7,6 +7,7 @@ from typing import Any, Optional
 from xcomctl.agent.context import RequestContext, RequestError
 from xcomctl.airflow_compat import clearing
 from xcomctl.model.requests import ClearAnswer, ClearedInstance
+from xcomctl.model.suspects import instance_name
 
 
 def run(context: RequestContext) -> ClearAnswer:
@@ -14,12 +15,16 @@ def run(context: RequestContext) -> ClearAnswer:
     dag_id = context.text("dag_id", required=True) or ""
     run_id = context.text("run_id", required=True) or ""
     tasks = _tasks(context.raw("tasks"))
+    kill = context.raw("kill", [])
+    if not isinstance(kill, list) or not all(isinstance(each, str) for each in kill):
+        raise RequestError("'kill' must be a list of task ids")
     context.check()
-    cleared, run_state, warnings = clearing.clear(dag_id, run_id, tasks)
+    outcome = clearing.clear(dag_id, run_id, tasks, frozenset(kill) if context.flag("spare_running") else None)
     return ClearAnswer(
-        tuple(ClearedInstance(each.task_id, each.map_index, each.state_before) for each in cleared),
-        run_state,
-        tuple(warnings),
+        tuple(ClearedInstance(each.task_id, each.map_index, each.state_before) for each in outcome.cleared),
+        outcome.run_state,
+        outcome.warnings,
+        tuple(instance_name(each.task_id, each.map_index) for each in outcome.running),
     )
 
 

@@ -1,0 +1,160 @@
+"""A look at a deployment: which runs are worth a closer look, and what each comes to; on a real SQLite."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+
+from tests.support.run_database import BASE, Database, at, text
+from xcomctl.metadata import started
+from xcomctl.model.downstream import Structure
+from xcomctl.model.phases import Line
+from xcomctl.model.retrigger import SuspectRun, SuspectsQuery, span
+from xcomctl.model.suspects import Observation
+from xcomctl.references.suspects import Look, spans
+
+NAME = "01234567-89ab-cdef-0123-456789abcdef"
+OWN = f"{BASE}/dag/run/push/{NAME}"
+SEEN = Observation(at(15).isoformat(), "inline", "scheduler-0")
+DAG = Structure({"push": ("read",), "read": ("last",), "last": ()})
+
+
+@pytest.fixture(params=list(Line))
+def database(request):
+    """A run whose producer offloaded, and whose reader started in ``inline``."""
+    found = Database(request.param)
+    found.scheduler(0, 10)
+    found.scheduler(11, 20)
+    found.scheduler(21, None)
+    for task_id, minutes in (("push", 4), ("read", 12), ("last", 25)):
+        found.instance(task_id, "success", minutes)
+        found.ran(task_id, minutes + 0.01)
+    found.pushed("push", OWN, 5)
+    yield found
+    found.engine.dispose()
+
+
+def look(database: Database, query: SuspectsQuery | None = None) -> tuple[Look, list[SuspectRun]]:
+    asked = query or SuspectsQuery(observations=(SEEN,))
+    with database.engine.connect() as connection:
+        found = Look(connection, database.tables, BASE, asked, lambda dag_id, run_id: DAG)
+        found.windows()
+        found.scan()
+        runs = [found.at(row) for row in list(found.runs())]
+    return found, [run for run in runs if run is not None]
+
+
+def cleared(run: SuspectRun) -> list[str]:
+    return [each.name for each in run.to_clear]
+
+
+def test_the_window_is_the_life_of_the_scheduler_that_was_seen(database):
+    found, (run,) = look(database)
+    (window,) = spans(found.bad)
+    assert (datetime.fromisoformat(window.start), datetime.fromisoformat(window.end or "")) == (at(11), at(20))
+    assert (run.key, run.state, run.references, run.aliases, run.paused) == (("dag", "run"), "success", 1, 0, False)
+    assert cleared(run) == ["last", "read"]
+
+
+def test_nothing_is_found_where_no_window_is_known_and_nothing_was_left(database):
+    assert look(database, SuspectsQuery())[1] == []
+
+
+def test_a_window_that_is_named_counts_without_any_observation(database):
+    named = SuspectsQuery(windows=(span(at(11), at(20), "inline", "said"),))
+    assert cleared(look(database, named)[1][0]) == ["last", "read"]
+    later = SuspectsQuery(windows=(span(at(30), at(40), "inline", "said"),))
+    assert look(database, later)[1] == []
+
+
+def test_a_run_that_holds_no_reference_any_more_is_no_ones_concern(database):
+    database.add("DELETE FROM xcom")
+    assert look(database)[1] == []
+
+
+def test_a_run_of_another_dag_that_started_then_is_listed(database):
+    database.add("INSERT INTO dag_run (id, dag_id, run_id, state) VALUES (7, 'dag', 'reader', 'success')")
+    database.instance("read", "success", 14, run_id="reader")
+    database.add("INSERT INTO log VALUES ('dag', 'reader', 'read', -1, 'running', ?)", text(14.01))
+    database.add("INSERT INTO dag VALUES ('dag', 1)")
+    _, (reader, run) = look(database)
+    assert (reader.run_id, cleared(reader), [each.role for each in reader.instances]) == ("reader", [], ["other"])
+    assert cleared(run) == ["last", "read"] and run.paused
+    _, (asked, _) = look(database, SuspectsQuery(observations=(SEEN,), include=("dag.read",)))
+    assert cleared(asked) == ["read"]
+
+
+def test_what_started_in_inline_before_anybody_offloaded_is_no_ones_concern(database):
+    """After a good way up: all that ran before it did so in ``inline``."""
+    database.add("UPDATE xcom SET timestamp = ?", text(24))
+    assert look(database)[1] == []
+
+
+def test_a_path_that_was_passed_on_is_a_proof_whatever_the_windows(database):
+    database.pushed("read", OWN, 13)
+    _, (run,) = look(database, SuspectsQuery())
+    (read,) = [each for each in run.instances if each.task_id == "read"]
+    assert (read.role, read.proofs, run.aliases) == ("proven", ("its value k is a path string",), 1)
+    # It waits to run again: what it passed on is on its way out.
+    database.add("UPDATE task_instance SET state = NULL WHERE task_id = 'read'")
+    assert look(database, SuspectsQuery())[1] == []
+
+
+def test_a_string_of_ones_own_under_the_base_path_is_no_proof(database):
+    database.pushed("read", f"{BASE}/reports/today.csv", 13)
+    assert look(database, SuspectsQuery())[1] == []
+
+
+def test_every_trace_is_a_proof_of_its_own(database):
+    database.add("DELETE FROM xcom WHERE task_id = 'read'")
+    database.pushed("last", {"inside": [OWN]}, 26)
+    database.add(
+        "INSERT INTO rendered_task_instance_fields VALUES ('dag', 'run', 'last', -1, ?)", json.dumps({"command": OWN})
+    )
+    kwargs = json.dumps({"path": OWN})
+    database.instance("waits", "deferred", 13, trigger_id=1, next_kwargs=json.dumps({"event": OWN}))
+    database.instance("crypt", "deferred", 13, trigger_id=2)
+    database.add("INSERT INTO trigger VALUES (1, ?)", kwargs)
+    found, (run,) = look(database, SuspectsQuery(dag_id="dag", run_id="run"))
+    proofs = {each.name: each.proofs for each in run.instances}
+    assert proofs["last"] == ("a path string inside its value k", "a path string in its rendered templates")
+    assert proofs["waits"] == ("a path string in its next_kwargs", "a path string in the kwargs of its trigger")
+    assert found.unread_triggers == 0
+
+
+def test_producers_of_runs_that_are_not_over_run_again_where_asked_for(database):
+    database.add("UPDATE dag_run SET state = 'running'")
+    asked = SuspectsQuery(producers=True)
+    _, (run,) = look(database, asked)
+    assert {each.name: each.role for each in run.to_clear} == {
+        "push": "producer", "read": "downstream", "last": "downstream",
+    }  # fmt: skip
+    database.add("UPDATE dag_run SET state = 'success'")
+    assert look(database, asked)[1] == []
+
+
+def test_a_look_can_be_narrowed(database):
+    def narrowed(**names: str) -> list[SuspectRun]:
+        return look(database, SuspectsQuery(observations=(SEEN,), **names))[1]
+
+    assert narrowed(dag_id="dag") == narrowed(dag_id="dag", run_id="run") != []
+    assert narrowed(dag_id="other") == narrowed(dag_id="dag", run_id="other") == []
+
+
+def test_starts_that_no_row_tells_are_counted(database):
+    database.add("DELETE FROM log WHERE task_id = 'read'")
+    found, (run,) = look(database)
+    assert found.unknown == 1
+    assert cleared(run) == ["last", "read"]
+
+
+def test_runs_are_found_by_what_started_in_a_window_and_was_not_over_before(database):
+    def found(windows: list[tuple[float, float | None]], after: float) -> list[tuple[str, str]]:
+        with database.engine.connect() as connection:
+            times = [(at(start), None if end is None else at(end)) for start, end in windows]
+            return list(started.runs_started_in(connection, database.tables, times, at(after)))
+
+    assert found([(11, 20)], 5) == found([(0, 1), (24, None)], 5) == [("dag", "run")]
+    assert found([(13.5, 20)], 5) == found([(11, 20)], 30) == []
