@@ -54,7 +54,7 @@ def _step(
     if check.id in ("phase", "signal_path_string"):
         if any(each.class_path is None and each.backend.value == OBJECT_STORAGE_BACKEND for each in resolutions):
             # The class is the right one and does not import: no setting mends that.
-            return f"xcomctl preflight --only provider{options}"
+            return way_out.hard_step(options)
         held = None if database is None else one_path(database)
         if held is None and database is not None and database.elsewhere:
             return f"xcomctl refs --foreign{options}"  # under no one path do all of them resolve

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FINISHED_RUN_STATES = frozenset({"success", "failed"})
 
 _PAGE = 100
+#: What came to the body of a clear after 3.0.
+_LATER_FIELDS = ("run_on_latest_version", "prevent_running_task")
 # Airflow 2 answers a wrong password with 403, as if the user were known and not allowed to.
 _LOGIN_STATUSES = (401, 403)
 _LOGIN_HINT = "Check the user name, the password, and what the user is allowed to do."
@@ -42,6 +44,10 @@ class ApiError(UserError):
     def __init__(self, message: str, hint: str = "", status: int | None = None) -> None:
         super().__init__(message, hint)
         self.status = status
+
+
+class ApiSparesNothing(ApiError):
+    """This API cannot be told to spare what runs; nothing was cleared."""
 
 
 class ApiUnreachable(ApiError):
@@ -177,6 +183,21 @@ class AirflowApi:
                 return None
             raise
 
+    def pauses(self) -> dict[str, bool]:
+        """Whether each DAG that the user may see is paused, by id; those whose file is gone are left out."""
+        active = {"exclude_stale": "true"} if self.major >= 3 else {"only_active": "true"}
+        return {record["dag_id"]: bool(record["is_paused"]) for record in self._pages("/dags", "dags", active)}
+
+    def set_paused(self, dag_id: str, paused: bool) -> bool:
+        """Pause a DAG or unpause it; whether it is there."""
+        try:
+            self._call("PATCH", f"/dags/{quote(dag_id)}", {"is_paused": paused}, {"update_mask": "is_paused"})
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
     def import_errors(self) -> list[str]:
         """Why DAG files failed to parse, one text per file."""
         errors = self._call("GET", "/importErrors").get("import_errors", [])
@@ -197,6 +218,47 @@ class AirflowApi:
         """All task instances of a run, every map index."""
         path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         return [_task_instance(record) for record in self._pages(path, "task_instances")]
+
+    @property
+    def clears_map_indexes(self) -> bool:
+        """Whether single map indexes can be cleared; v1 clears every index of a task."""
+        return self.major >= 3
+
+    def clear(
+        self, dag_id: str, run_id: str, instances: Sequence[tuple[str, int]], *, spare_running: bool = False
+    ) -> list[tuple[str, int]]:
+        """Clear these instances (task and map index) of a run, whatever their state; what was cleared.
+
+        A finished run is scheduled again, and stays on its own version of the DAG. Everything is spelled out: the
+        defaults are a dry run of what failed. ``spare_running`` (v2, from some 3.x on): answers 409 if one runs. Raises
+        :class:`ApiSparesNothing` where that cannot be asked for.
+        """
+        if spare_running and self.major < 3:
+            raise ApiSparesNothing("API v1 cannot spare what runs")
+        body: dict[str, Any] = {
+            "dry_run": False, "dag_run_id": run_id, "only_failed": False, "only_running": False, "reset_dag_runs": True,
+        }  # fmt: skip
+        if self.major >= 3:
+            body["task_ids"] = [task_id if index < 0 else [task_id, index] for task_id, index in instances]
+            body["run_on_latest_version"] = False
+            if spare_running:
+                body["prevent_running_task"] = True
+        else:
+            body["task_ids"] = sorted({task_id for task_id, _ in instances})
+        answer = self._clear(f"/dags/{quote(dag_id)}/clearTaskInstances", body)
+        return [(each["task_id"], each.get("map_index", -1)) for each in answer["task_instances"]]
+
+    def _clear(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Without what an earlier 3.x does not know: it refuses the whole request, and names it."""
+        try:
+            return self._call("POST", path, body)
+        except ApiError as error:
+            known = {name: value for name, value in body.items() if name not in _LATER_FIELDS or name not in str(error)}
+            if error.status != 422 or known == body:
+                raise
+            if "prevent_running_task" in body and "prevent_running_task" not in known:
+                raise ApiSparesNothing("this Airflow's API cannot spare what runs", status=error.status) from error
+            return self._clear(path, known)
 
     def downstream(self, dag_id: str) -> dict[str, list[str]]:
         """What lies directly downstream of each task of a DAG."""

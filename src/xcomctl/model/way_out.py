@@ -29,22 +29,58 @@ def settings_lines(phase: str, path: Optional[str]) -> Iterator[str]:
 
 
 def steps(phase: str, path: Optional[str], contexts: str) -> Iterator[str]:
-    """The kill-switch: one deploy, then a look. ``contexts`` are the options that name them."""
+    """The kill-switch: one deploy, then a look. ``contexts`` are the options that name them.
+
+    From a class that nobody knows it is by hand alone: what that class wrote, the kill-switch cannot tell.
+    """
     lines = list(settings_lines(phase, path))
     if lines:
-        yield f"set {' and '.join(lines)} for every component, and deploy: references go on to resolve, nothing more is offloaded"
+        command = "" if phase == Phase.UNKNOWN.value else f"xcomctl killswitch --carrier FILE{contexts}  # or "
+        yield (
+            f"{command}set {' and '.join(lines)} for every component, and deploy: references go on to resolve, nothing more "
+            "is offloaded"
+        )
     yield f"xcomctl status{contexts}"
 
 
-def clear_steps(dag_id: str, run_id: str, instances: Sequence[str]) -> Iterator[str]:
-    """What to clear once every context resolves references again: who got a path string, and what lies downstream."""
+def hard_step(contexts: str) -> str:
+    """The kill-switch for a backend that does not import. ``contexts`` are the options that name them."""
+    return (
+        f"xcomctl killswitch --hard --carrier FILE{contexts}  # no setting mends a backend that does not import; why it does "
+        f"not: xcomctl preflight --only provider{contexts}"
+    )
+
+
+def after_soft(contexts: str, carrier: str, *, handed_over: bool) -> Iterator[str]:
+    """What is left once ``dual-read`` is everywhere. ``handed_over``: path strings were handed to tasks before."""
+    if handed_over:
+        yield f"xcomctl retrigger{contexts}  # what got path strings before"
+    yield f"xcomctl status{contexts}"
+    yield f"xcomctl wait --to {Phase.DUAL_READ.value}{contexts}"
+    yield (
+        f"xcomctl flip --to {Phase.INLINE.value} --carrier {carrier}{contexts}  # by daylight, and only to take the provider "
+        "out: refused while any row holds a reference"
+    )
+
+
+def after_hard(contexts: str) -> Iterator[str]:
+    """What is left once everything is ``inline`` and green."""
+    yield f"xcomctl status{contexts}"
+    yield f"xcomctl refs --at-risk{contexts}  # what finished runs keep: a task of theirs that is cleared alone gets the path"
+
+
+def clear_steps(dag_id: str, run_id: str, instances: Sequence[str], contexts: str = "") -> Iterator[str]:
+    """What to clear once every context resolves references again: who got a path string, and what lies downstream.
+
+    ``contexts`` are the options that name them.
+    """
     if instances:
         named = ", ".join(instances[:_NAMED]) + (
             f" and {len(instances) - _NAMED} more" if len(instances) > _NAMED else ""
         )
         yield (
             f"then clear {named} of {dag_id} {run_id}, with everything downstream, also where it succeeded "
-            "(only_failed=false)"
+            f"(only_failed=false): xcomctl retrigger -d {shlex.quote(dag_id)} -r {shlex.quote(run_id)}{contexts}"
         )
 
 

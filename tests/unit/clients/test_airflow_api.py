@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from xcomctl.clients.airflow_api import AirflowApi, ApiError, without_login
+from xcomctl.clients.airflow_api import AirflowApi, ApiError, ApiSparesNothing, without_login
 
 SECRET = "hunter2-token"
 
@@ -120,3 +121,81 @@ def test_errors_of_single_requests_say_no_login(clients: list[httpx.Client]) -> 
 )
 def test_a_url_without_its_login(url: str, shown: str) -> None:
     assert without_login(url) == shown
+
+
+class Clears(http.server.BaseHTTPRequestHandler):
+    """A server that clears, and refuses whatever an early 3.0 does not know."""
+
+    bodies: list[dict[str, Any]]
+    unknown: tuple[str, ...] = ()
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.bodies.append(body)
+        extra = [name for name in self.unknown if name in body]
+        status, answer = (200, {"task_instances": [{"task_id": "a", "map_index": 2}, {"task_id": "b"}]})
+        if extra:
+            detail = [{"type": "extra_forbidden", "loc": ["body", name], "input": body[name]} for name in extra]
+            status, answer = 422, {"detail": detail}
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@contextmanager
+def clearing(major: int, *unknown: str) -> Iterator[tuple[AirflowApi, list[dict[str, Any]]]]:
+    """A client of such a server, and the bodies that it was sent."""
+    bodies: list[dict[str, Any]] = []
+    handler = type("Handler", (Clears,), {"bodies": bodies, "unknown": unknown})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{serving.server_port}"
+            with AirflowApi(url, major=major, token=SECRET, use_proxy=False) as api:
+                yield api, bodies
+        finally:
+            serving.shutdown()
+            thread.join()
+
+
+INSTANCES = [("a", 2), ("a", 3), ("b", -1)]
+
+
+def test_a_clear_spells_everything_out():
+    with clearing(3) as (api, bodies):
+        assert api.clear("dag", "run", INSTANCES, spare_running=True) == [("a", 2), ("b", -1)]
+    assert bodies == [
+        {
+            "dry_run": False, "dag_run_id": "run", "only_failed": False, "only_running": False, "reset_dag_runs": True,
+            "run_on_latest_version": False, "prevent_running_task": True, "task_ids": [["a", 2], ["a", 3], "b"],
+        }
+    ]  # fmt: skip
+
+
+def test_api_v1_clears_tasks_and_knows_nothing_of_versions():
+    with clearing(2) as (api, bodies):
+        with pytest.raises(ApiSparesNothing):
+            api.clear("dag", "run", INSTANCES, spare_running=True)
+        assert bodies == []
+        api.clear("dag", "run", INSTANCES)
+        assert not api.clears_map_indexes
+    assert bodies[0]["task_ids"] == ["a", "b"]
+    assert (bodies[0]["only_failed"], bodies[0]["reset_dag_runs"]) == (False, True)
+    assert not {"run_on_latest_version", "prevent_running_task"} & set(bodies[0])
+
+
+def test_what_an_earlier_airflow_does_not_know_is_left_out_and_nothing_else():
+    with clearing(3, "run_on_latest_version", "prevent_running_task") as (api, bodies):
+        with pytest.raises(ApiSparesNothing):
+            api.clear("dag", "run", INSTANCES, spare_running=True)
+        assert len(bodies) == 1, "it was cleared without sparing what runs"
+        api.clear("dag", "run", INSTANCES)
+    assert not {"run_on_latest_version", "prevent_running_task"} & set(bodies[-1])
+    with clearing(3, "only_failed") as (api, bodies), pytest.raises(ApiError, match="only_failed"):
+        api.clear("dag", "run", INSTANCES)
+    assert len(bodies) == 1

@@ -37,8 +37,9 @@ def test_a_path_that_nobody_knows_is_a_pattern_to_fill_in():
 
 
 def test_what_to_clear_is_named_with_its_run_and_also_where_it_succeeded():
-    (line,) = clear_steps("dag", "run 1", [f"task[{number}]" for number in range(12)])
+    (line,) = clear_steps("dag", "run 1", [f"task[{number}]" for number in range(12)], " -D staging")
     assert "task[0], task[1]" in line and "and 2 more of dag run 1" in line and "only_failed=false" in line
+    assert line.endswith("xcomctl retrigger -d dag -r 'run 1' -D staging")
     assert list(clear_steps("dag", "run", [])) == []
 
 

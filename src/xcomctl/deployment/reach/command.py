@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from typing import Self
 
 #: Commands that hand their arguments, joined by spaces, to a shell on the other side.
 REMOTE_SHELLS = ("ssh", "autossh", "mosh", "slogin")
@@ -16,7 +17,8 @@ class CommandReach:
     """A command prefix that runs what follows it inside the context, with our standard input and output.
 
     ``through_shell`` tells whether the other side parses the words again, as ssh does; ``None`` decides by the name of
-    the command. A prefix whose other side is a shell in disguise (``sh -c``-like wrappers) needs ``True``.
+    the command. A prefix whose other side is a shell in disguise (``sh -c``-like wrappers) needs ``True``. ``variables``
+    are set over there by ``env``.
     """
 
     prefix: tuple[str, ...]
@@ -24,6 +26,7 @@ class CommandReach:
     label: str = ""
     env: Mapping[str, str] | None = None
     through_shell: bool | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, prefix: str, *, python: str = "python", label: str = "") -> CommandReach:
@@ -50,10 +53,15 @@ class CommandReach:
 
     def argv(self, program: Sequence[str]) -> list[str]:
         """The prefix, then the Python of the context with its arguments."""
-        words = [self.python, *program]
+        setting = ["env", *(f"{name}={value}" for name, value in self.variables.items())] if self.variables else []
+        words = [*setting, self.python, *program]
         if self._shell_behind():
             return [*self.prefix, shlex.join(words)]
         return [*self.prefix, *words]
+
+    def with_variables(self, variables: Mapping[str, str]) -> Self:
+        """The same prefix with these on top."""
+        return replace(self, variables={**self.variables, **variables})
 
     def describe_missing(self) -> tuple[str, str]:
         """The prefix's own command is not on this machine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 
 class Reach(Protocol):
@@ -30,6 +30,10 @@ class Reach(Protocol):
 
     def argv(self, program: Sequence[str]) -> list[str]:
         """The local command line that runs ``python`` with these arguments inside the context."""
+        ...
+
+    def with_variables(self, variables: Mapping[str, str]) -> Self:
+        """The same way in, with these environment variables for the program over there, on top of what it has."""
         ...
 
     def describe_missing(self) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class LocalReach:
     def argv(self, program: Sequence[str]) -> list[str]:
         """The interpreter and its arguments."""
         return [str(self.python), *program]
+
+    def with_variables(self, variables: Mapping[str, str]) -> Self:
+        """The same environment with these on top."""
+        return replace(self, env={**(os.environ if self.env is None else self.env), **variables})
 
     def describe_missing(self) -> tuple[str, str]:
         """The interpreter is not there or is not executable."""

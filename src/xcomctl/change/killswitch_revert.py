@@ -1,0 +1,190 @@
+"""The steps that both kill-switches share: the edit of the carrier, the deploy, and the look at every context."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from xcomctl.change import deploy
+from xcomctl.change.carrier_edit import CarrierEdit, edit_for, wanted_for
+from xcomctl.change.killswitch import Begin, Outcome, Step, Work, at_risk
+from xcomctl.deployment.carriers.interface import Carrier
+from xcomctl.deployment.carriers.opened import open_carrier
+from xcomctl.deployment.deployments import SettingsEntry
+from xcomctl.errors import UserError
+from xcomctl.model.killswitch import CONFIRM, DEPLOY, REVERT, Way
+from xcomctl.model.phases import Line
+from xcomctl.model.redaction import redact
+from xcomctl.model.references import covers
+from xcomctl.model.settings import PATH
+from xcomctl.model.verdicts import Verdict
+from xcomctl.report import units
+
+
+class Revert(Step):
+    """Has the carrier say the target, or somebody who edits what xcomctl cannot."""
+
+    id = REVERT
+    title = "Edit the carrier"
+    previewed = True
+
+    def prepare(self, work: Work) -> list[str]:
+        """The difference, or the lines to set by hand."""
+        if work.wanted.carrier is None:
+            _keeps_what_finished_runs_hold(work, _by_hand(work).get(PATH.env))
+            lines = [f'  {name}="{value}"' for name, value in _by_hand(work).items()]
+            return ["no carrier is named (--carrier FILE): set by hand, for every component:", *lines]
+        _, edit = _edit(work, work.wanted.carrier)
+        _keeps_what_finished_runs_hold(work, edit.after.path)
+        if not edit.edit.changes:
+            return [f"{work.wanted.carrier} says {work.way.target.value} already"]
+        return [str(work.wanted.carrier), *edit.edit.diff.splitlines()]
+
+    def asks(self, work: Work) -> bool:
+        """Whether there is anything to write."""
+        return work.wanted.carrier is not None and _edit(work, work.wanted.carrier)[1].edit.changes
+
+    def perform(self, work: Work, begin: Begin) -> Outcome:
+        """Write it."""
+        target = work.way.target.value
+        if work.wanted.carrier is None:
+            if not work.begun.begun(REVERT):  # whoever is called again may have done it by now
+                begin(after=_by_hand(work), data={"by_hand": True})
+            return Outcome(f"{target} is written by hand")
+        path = work.wanted.carrier
+        carrier, edit = _edit(work, path)
+        if not edit.edit.changes:
+            return Outcome(f"{path} says {target} already", data={"carrier": str(path)})
+        begin(before=edit.before.to_json(), after=edit.after.to_json(), data={"carrier": str(path)})
+        carrier.write(edit.edit)
+        work.edited = True
+        return Outcome(f"{path} says {target}: EDITED, NOT DEPLOYED", after=edit.after.to_json(), data={"carrier": str(path)})  # fmt: skip
+
+
+class Deploy(Step):
+    """Runs the person's own deploy, where one is given."""
+
+    id = DEPLOY
+    title = "Deploy"
+    previewed = True
+
+    def prepare(self, work: Work) -> list[str]:
+        """The command, or what is expected of whoever deploys."""
+        if work.wanted.deploy is not None:
+            return [f"run: {redact(work.wanted.deploy)}"]
+        limit = units.seconds(work.wanted.timeout_s)
+        return [f"deploy now, and restart every component: this waits up to {limit} until each resolves {work.way.target.value}"]  # fmt: skip
+
+    def asks(self, work: Work) -> bool:
+        """Whether a command would be run."""
+        return work.wanted.deploy is not None
+
+    def perform(self, work: Work, begin: Begin) -> Outcome:
+        """Run it, unless every context has the change already."""
+        if work.wanted.deploy is None:
+            return Outcome("deployed by somebody else")
+        if not work.edited:  # somebody else, or a call that was killed, may have deployed it
+            work.waiting("a look at what resolves before it")
+            seen = deploy.look(work.agents.anew(), work.way.target, work.edited_at)
+            if not any(each.problem for each in seen):
+                return Outcome("every context has the change already")
+        begin(data={"command": work.wanted.deploy})
+        work.waiting("the deploy")
+        deploy.run(work.wanted.deploy)
+        return Outcome("the deploy ended well")
+
+
+class Confirm(Step):
+    """Waits until every context has the change."""
+
+    id = CONFIRM
+    title = "Confirm in every context"
+
+    def prepare(self, work: Work) -> list[str]:
+        """Nothing is changed."""
+        return []
+
+    def asks(self, work: Work) -> bool:
+        """Nothing is changed."""
+        return False
+
+    def perform(self, work: Work, begin: Begin) -> Outcome:
+        """Look until they have, or the time is over."""
+        target = work.way.target
+        seen = deploy.wait(work.agents, target, work.edited_at, work.wanted.timeout_s, work.waiting)
+        data = {"contexts": [{"name": each.context, "phase": each.phase} for each in seen if each.phase is not None]}
+        missing = [f"{each.context} {each.problem}" for each in seen if each.problem]
+        if missing:
+            verdict = Verdict.INCONCLUSIVE if any(each.phase is None for each in seen) else Verdict.FAILED
+            return Outcome(
+                f"{len(missing)} of {len(seen)} contexts do not have {target.value}", verdict, tuple(missing),
+                "deploy there and restart what is named, then call again", data=data,
+            )  # fmt: skip
+        running = sum(each.processes for each in seen)
+        alive = f"; {units.count(running, 'running process', 'running processes')} with it" if running else ""
+        return Outcome(f"{target.value} in {units.count(len(seen), 'context')}{alive}", data=data)
+
+
+def _line(work: Work) -> Line:
+    if work.view.line is None:
+        raise UserError("no context answers, so the line of Airflow is not known", "xcomctl status")
+    return work.view.line
+
+
+def _edit(work: Work, path: Path) -> tuple[Carrier, CarrierEdit]:
+    """The edit as the file stands now."""
+    planned = _planned(work)
+    carrier = open_carrier(path)
+    edit = edit_for(carrier, work.way.target, _line(work), work.wanted.given, planned)
+    _reads_what_is_held(work, edit.after.path)
+    return carrier, edit
+
+
+def _by_hand(work: Work) -> dict[str, str]:
+    wanted = wanted_for(work.way.target, _line(work), work.wanted.given, _planned(work))
+    _reads_what_is_held(work, wanted.get(PATH.env))
+    return wanted
+
+
+def _reads_what_is_held(work: Work, path: str | None) -> None:
+    """Refuse a path under which references of unfinished runs do not resolve (F3)."""
+    held = work.view.sees.held_under
+    if work.way is Way.SOFT and held is not None and path is not None and not covers(path, held):
+        raise UserError(
+            f"under {path} references of unfinished runs do not resolve: they lie under {held}",
+            f"--path {shlex.quote(held)}",
+            Verdict.REFUSED,
+        )
+
+
+def _keeps_what_finished_runs_hold(work: Work, path: str | None) -> None:
+    """Refuse a path that leaves behind what resolves now, also what finished runs hold (F3).
+
+    Where the path of now leaves behind what unfinished runs hold, these count.
+    """
+    base_path, held = work.view.sees.base_path, work.view.sees.held_under
+    if work.way is not Way.SOFT or base_path is None or path is None or covers(path, base_path):
+        return
+    if held is not None and not covers(base_path, held):
+        return
+    runs = at_risk(work, base_path, unfinished_only=False)
+    if runs:
+        held_by = units.count(len(runs), "run")
+        raise UserError(
+            f"under {path} references of {held_by} do not resolve, finished ones among them: they lie under {base_path}",
+            f"--path {shlex.quote(base_path)}",
+            Verdict.REFUSED,
+        )
+
+
+def _planned(work: Work) -> SettingsEntry:
+    """What the deployment plans; where it names no path, the one under which references lie."""
+    planned = work.wanted.planned
+    if planned.path is not None or work.way is Way.HARD:
+        return planned
+    sees = work.view.sees
+    return SettingsEntry(sees.held_under or sees.base_path, planned.threshold, planned.compression)
+
+
+#: The steps of the soft kill-switch, and those in the middle of the hard one.
+STEPS: tuple[type[Step], ...] = (Revert, Deploy, Confirm)

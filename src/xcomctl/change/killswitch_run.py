@@ -1,0 +1,153 @@
+"""One call of the kill-switch: decide, under the lock play what is left to do, say what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xcomctl.change import killswitch_hard, killswitch_revert
+from xcomctl.change.agents import Agents
+from xcomctl.change.killswitch import Player, Step, Wanted, Work, begin_anew
+from xcomctl.change.killswitch_decision import Decision, decide
+from xcomctl.change.killswitch_view import View
+from xcomctl.errors import UserError
+from xcomctl.journal.interface import Journal, Where
+from xcomctl.journal.local import this_actor
+from xcomctl.journal.lock import Lock
+from xcomctl.journal.open import opened
+from xcomctl.model.killswitch import ACTION, UNPAUSE, Begun, remaining, unfinished
+from xcomctl.model.killswitch_report import TO_DO, KillswitchReport, Played, recommend
+from xcomctl.model.verdicts import Verdict
+from xcomctl.report.progress import Progress
+
+#: Every step by its id.
+STEPS: Mapping[str, Step] = {each.id: each() for each in (*killswitch_revert.STEPS, *killswitch_hard.STEPS)}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The person's side: ``confirm`` raises where nobody says yes, ``show`` takes lines."""
+
+    confirm: Callable[[str], None]
+    show: Callable[[str], None]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A kill-switch of one deployment."""
+
+    agents: Agents
+    where: Where
+    deployment: str | None
+    view: View
+    wanted: Wanted
+    desk: Desk
+
+    def preview(self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None]) -> KillswitchReport:
+        """What would be done; nothing is changed, and no lock is taken. Raises :class:`UserError` as :meth:`play`."""
+        decision = decide(self.view.sees, self._unfinished(), hard=hard)
+        if decision.way is None:
+            return self._report(decision, (), Verdict.OK)
+        begun = decision.resumes or begin_anew(decision.way, self.view, self.deployment, {})
+        work = self._work(begun)
+        steps = self._steps(begun, decision.resumes is not None)
+        announce(decision, [step.title for step in steps])
+        for step in (step for step in steps if step.previewed):
+            for line in step.prepare(work):
+                self.desk.show(line)
+        played = tuple(Played(step.id, step.title, TO_DO) for step in steps)
+        return replace(self._report(decision, played, Verdict.OK), dry_run=True)
+
+    def play(self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None]) -> KillswitchReport:
+        """Play it. ``announce`` gets what was decided and the titles of the steps, before anything is asked.
+
+        Raises :class:`UserError` where no kill-switch is to be played, where another change is under way, and for a
+        journal that cannot be used.
+        """
+        with self._journal.lock(this_actor(), ACTION, self.deployment) as held:
+            decision = decide(self.view.sees, self._unfinished(), hard=hard)
+            if decision.way is None:
+                return self._report(decision, (), Verdict.OK)
+            taken: dict[str, Any] = {} if held.took_over is None else {"took_over": held.took_over.words}
+            begun = decision.resumes or begin_anew(decision.way, self.view, self.deployment, {**self._carrier, **taken})
+            steps = self._steps(begun, decision.resumes is not None)
+            announce(decision, [step.title for step in steps])
+            player = self._player(begun, held)
+            if decision.resumes is None:
+                self.desk.confirm(f"begin the {begun.way.value} kill-switch?")
+                self._journal.append(begun.first)
+            else:
+                player.record(ACTION, None, data={"resumes": begun.since, "left": [step.id for step in steps], **taken})
+            played, verdict = player.play(steps)
+            ended = verdict is Verdict.OK or player.over
+            if ended:
+                player.record(ACTION, verdict, data={"steps": [each.to_json() for each in played]})
+            return replace(self._report(decision, tuple(played), verdict), ended=ended)
+
+    def abandon(self) -> KillswitchReport:
+        """End one that was begun without going on with it: DAGs are put back as they were, nothing else.
+
+        Raises :class:`UserError` as :meth:`play`, and where none was begun that has not ended.
+        """
+        with self._journal.lock(this_actor(), ACTION, self.deployment) as held:
+            begun = self._unfinished()
+            if begun is None:
+                raise UserError("no kill-switch was begun that has not ended", "xcomctl journal", Verdict.REFUSED)
+            player = self._player(begun, held)
+            steps = [STEPS[UNPAUSE]] if killswitch_hard.holds_pauses(begun) else []
+            played, verdict = player.play(steps)
+            if verdict is Verdict.OK:
+                player.record(ACTION, Verdict.REFUSED, data={"abandoned": True})
+            decision = Decision(recommend(self.view.sees), begun.way, begun)
+            return replace(self._report(decision, tuple(played), verdict), abandoned=verdict is Verdict.OK)
+
+    @property
+    def _journal(self) -> Journal:
+        return opened(self.where)
+
+    def _unfinished(self) -> Begun | None:
+        found = unfinished(self._journal.entries(), self.deployment)
+        if found is not None and self.deployment is None:
+            self._is_ours(found)
+        return found
+
+    def _is_ours(self, begun: Begun) -> None:
+        """Refuse one of another Airflow: without a name they share a journal. A context, or the carrier, is the same."""
+        first = begun.first
+        contexts = set(first.before or {})
+        seen = {*self.view.sees.phases, *self.view.sees.silent}
+        if contexts & seen or (self._carrier and first.data.get("carrier") == self._carrier["carrier"]):
+            return
+        raise UserError(
+            f"a kill-switch, begun at {begun.since} for {', '.join(sorted(contexts))}, has not ended, and none of these is seen",
+            "name what it was begun for to go on with it; for another Airflow name its deployment (-D), or a journal of its "
+            "own (--journal FILE)",
+            Verdict.REFUSED,
+        )
+
+    @property
+    def _carrier(self) -> dict[str, Any]:
+        carrier = self.wanted.carrier
+        return {} if carrier is None else {"carrier": str(carrier.resolve())}
+
+    def _steps(self, begun: Begun, again: bool) -> list[Step]:
+        left = remaining(begun, self.view.sees.resolves(begun.way.target)) if again else begun.way.steps
+        return [STEPS[step] for step in left]
+
+    def _work(self, begun: Begun, lock: Lock | None = None) -> Work:
+        return Work(begun.way, self.agents, self.view, self.wanted, self.where, self.deployment, begun, lock)
+
+    def _player(self, begun: Begun, lock: Lock) -> Player:
+        return Player(self._work(begun, lock), self.desk.confirm, self.desk.show, self.desk.progress)
+
+    def _report(self, decision: Decision, played: tuple[Played, ...], verdict: Verdict) -> KillswitchReport:
+        return KillswitchReport(
+            sees=self.view.sees,
+            recommendation=decision.recommendation,
+            way=decision.way,
+            verdict=verdict,
+            steps=played,
+            resumes=None if decision.resumes is None else decision.resumes.since,
+        )

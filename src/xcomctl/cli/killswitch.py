@@ -1,0 +1,186 @@
+"""``xcomctl killswitch``: end an incident, softly unless the backend itself is broken."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xcomctl.cli import api, contexts
+
+if TYPE_CHECKING:
+    from xcomctl.change.killswitch import Wanted
+    from xcomctl.change.killswitch_decision import Decision
+    from xcomctl.deployment.deployments import Deployment
+    from xcomctl.model.killswitch_report import KillswitchReport
+
+NAME = "killswitch"
+_TIMEOUT_S = 3600.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        NAME,
+        help="end an incident: back to dual-read in one deploy, or (--hard) to inline where the backend is broken",
+        description="Says what it sees and which way it recommends. Soft, the default: nothing more is offloaded, every "
+        "reference goes on to resolve, no task breaks. Hard, for a backend that does not import: pauses the DAGs, reverts, "
+        "waits for what still runs with older settings, clears what pushed or may have read references, unpauses, and watches "
+        "until green. Each step is shown, asked for and journaled; calling it again goes on where it stopped.",
+        epilog="Exit codes: 0 done, or nothing to do; 2 usage; 3 a step failed; 5 something could not be seen or was not over "
+        "in time; 6 refused, not confirmed, or locked; 130 interrupted.",
+    )
+    what = parser.add_argument_group("what to do")
+    what.add_argument("--hard", action="store_true", help="at once to inline: for a backend that cannot be imported")
+    what.add_argument("--carrier", metavar="FILE", type=Path, help="the file to edit: .env or airflow.cfg (default: the deployment's; without one the lines to set by hand are shown)")  # fmt: skip
+    what.add_argument("--path", metavar="URL", help="the base path to write, where it resolves nowhere (default: the carrier's, else the deployment's)")  # fmt: skip
+    what.add_argument("--deploy", metavar="'COMMAND'", type=_command, help="run this deploy (default: wait until you have deployed)")  # fmt: skip
+    what.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long each wait may take (default: 3600)")  # fmt: skip
+    what.add_argument("-y", "--yes", action="store_true", help="answer every question with yes")
+    what.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    what.add_argument("--abandon", action="store_true", help="end one that was begun: put the DAGs back as they were, and do nothing else")  # fmt: skip
+    hard = parser.add_argument_group("with --hard")
+    hard.add_argument("--only-at-risk", action="store_true", help="pause only the DAGs whose unfinished runs hold references (default: all)")  # fmt: skip
+    hard.add_argument("--clear", metavar="DAG.TASK", action="append", default=[], help="this task may be killed where it still runs (repeatable)")  # fmt: skip
+    hard.add_argument("--past-barrier", metavar="REASON", help="go on although not everything that may run can be seen (recorded)")  # fmt: skip
+    contexts.add_base_path_option(hard)
+    contexts.add_options(parser)
+    through = parser.add_argument_group("through Airflow's REST API")
+    api.add_options(through, "pause and unpause through this API (default: through a context)")
+    contexts.add_output_options(parser, "json")
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; its exit code."""
+    for task in args.clear:
+        if not all(task.partition(".")):
+            args.usage_error(f"--clear {task!r} is not of the form DAG.TASK")
+    if args.abandon and (args.hard or args.dry_run):
+        args.usage_error("--abandon goes alone: it ends what was begun")
+    from xcomctl.assess.api_login import connect
+    from xcomctl.change import killswitch_view
+    from xcomctl.change.agents import Agents
+    from xcomctl.change.killswitch_run import Desk, Switch
+    from xcomctl.change.pauses import ApiPauses
+    from xcomctl.report.confirmation import confirm
+    from xcomctl.report.killswitch_text import plan_lines, sees_lines
+    from xcomctl.report.progress import progress_for
+    from xcomctl.report.text import printable
+
+    chosen = contexts.deployment(args)
+    as_json = args.output == "json"
+
+    def show(line: str) -> None:
+        print(printable(line), file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    def announce(decision: Decision, titles: Sequence[str]) -> None:
+        assert decision.way is not None
+        since = None if decision.resumes is None else decision.resumes.since
+        for line in plan_lines(decision.recommendation, decision.way, titles, since):
+            show(line)
+
+    progress = progress_for(sys.stderr)
+    with contextlib.ExitStack() as stack:
+        stack.callback(progress.close)
+        entry = api.entry(args)
+        client = stack.enter_context(connect(entry)) if entry is not None else None
+        agents = stack.enter_context(Agents(contexts.some_reaches(args, chosen), contexts.log(args.verbose)))
+        with progress.step("look", "See what there is") as step:
+            view = killswitch_view.look(agents, contexts.base_path_params(args, chosen), step.waiting)
+        for line in sees_lines(view.sees):
+            show(line)
+        desk = Desk(lambda question: confirm(question, yes=args.yes), show, progress)
+        wanted = replace(_wanted(args, chosen), pauses=None if client is None else ApiPauses(client))
+        name = chosen.name if chosen is not None else None
+        switch = Switch(agents, contexts.journal(args, chosen), name, view, wanted, desk)
+        if args.abandon:
+            report = switch.abandon()
+        elif args.dry_run:
+            report = switch.preview(hard=args.hard, announce=announce)
+        else:
+            report = switch.play(hard=args.hard, announce=announce)
+    _render(replace(report, next_steps=tuple(_next_steps(args, report, wanted))), as_json)
+    return report.verdict.exit_code
+
+
+def _wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted:
+    from xcomctl.change.killswitch import Wanted
+    from xcomctl.deployment.deployments import SettingsEntry
+
+    return Wanted(
+        carrier=args.carrier or (chosen.carrier if chosen is not None else None),
+        given=SettingsEntry(path=args.path),
+        planned=chosen.settings if chosen is not None else SettingsEntry(),
+        deploy=args.deploy,
+        timeout_s=args.timeout,
+        only_at_risk=args.only_at_risk,
+        clear=tuple(args.clear),
+        past_barrier=args.past_barrier,
+        base_path=args.base_path,
+    )
+
+
+def _next_steps(args: argparse.Namespace, report: KillswitchReport, wanted: Wanted) -> list[str]:
+    from xcomctl.model import way_out
+    from xcomctl.model.killswitch import Way
+    from xcomctl.model.phases import Phase
+    from xcomctl.model.verdicts import Verdict
+
+    options = contexts.spelled(args)
+    if report.dry_run or (report.verdict is not Verdict.OK and not report.ended):
+        return [_again(args, report)]
+    if report.way is None or report.abandoned:
+        return [f"xcomctl status{options}"]
+    if report.way is Way.HARD:
+        return list(way_out.after_hard(options))
+    carrier = "FILE" if wanted.carrier is None else shlex.quote(str(wanted.carrier))
+    handed_over = report.sees.worst in (Phase.MISCONFIGURED, Phase.INLINE)
+    return list(way_out.after_soft(options, carrier, handed_over=handed_over))
+
+
+def _again(args: argparse.Namespace, report: KillswitchReport) -> str:
+    """The command that goes on; what is secret in it has to be typed again."""
+    from xcomctl.model.killswitch import Way
+    from xcomctl.model.redaction import redact
+
+    words = ["--abandon"] if args.abandon else ["--hard"] if report.way is Way.HARD else []
+    where = ("api", "api_user")  # the journal and the file are spelled with the contexts
+    of_steps = () if args.abandon else ("carrier", "path", "deploy", "base_path", "past_barrier")
+    for option in (*of_steps, *where):
+        value = getattr(args, option)
+        words += [f"--{option.replace('_', '-')}", redact(str(value))] if value else []
+    if not args.abandon:
+        words += ["--timeout", f"{args.timeout:g}"] if args.timeout != _TIMEOUT_S else []
+        words += ["--only-at-risk"] if args.only_at_risk else []
+        for task in args.clear:
+            words += ["--clear", task]
+    return f"xcomctl killswitch{''.join(f' {shlex.quote(word)}' for word in words)}{contexts.spelled(args)}"
+
+
+def _render(report: KillswitchReport, as_json: bool) -> None:
+    if as_json:
+        from xcomctl.model.redaction import redact_mapping
+
+        json.dump(redact_mapping(report.to_json()), sys.stdout, indent=2)
+        print()
+    else:
+        from xcomctl.report.killswitch_text import render_result
+
+        render_result(report, sys.stdout)
+
+
+def _command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    if not words:
+        raise argparse.ArgumentTypeError("the command is empty")
+    return text
