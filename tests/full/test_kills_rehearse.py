@@ -21,6 +21,8 @@ from xcomctl.model.verdicts import Verdict
 BUDGET_S = 1500
 KILLS = 15
 SHORT = ("--threshold=20000", "--cell-sizes=2000,20000")
+#: What is played, the step that ends it, and the seconds within which it is struck.
+PLAYED = (("runbook", "left_behind", 75.0), ("soft", "soft", 150.0))
 
 #: What happens, and how the command has to end. A server that dies while everything is being taken down, or after the
 #: last observation, is not noticed, and need not be.
@@ -32,13 +34,14 @@ def test_nothing_is_left(number: int, airflow_env: Path, tmp_path: Path, measure
     def run() -> dict[str, Any]:
         draw = random.Random(number)
         way = sorted(WAYS)[number % len(WAYS)]
-        after_s = round(draw.uniform(2.0, 75.0), 1)
-        with RehearsalChild(airflow_env, tmp_path, *SHORT) as child:
+        scenario, last, within_s = PLAYED[number % len(PLAYED)]
+        after_s = round(draw.uniform(2.0, within_s), 1)
+        with RehearsalChild(airflow_env, tmp_path, *SHORT, f"--only={scenario}") as child:
             deadline = time.monotonic() + after_s
             while time.monotonic() < deadline and child.process.poll() is None:
                 child.note_ports()
                 time.sleep(0.1)
-            over = "left_behind: OK" in child.output()
+            over = f"] {last}: OK" in child.output()
             victim = _strike(child, way, draw)
             code = child.wait()
             if way == "SIGKILL" and code == -9:
@@ -52,7 +55,7 @@ def test_nothing_is_left(number: int, airflow_env: Path, tmp_path: Path, measure
             assert "Traceback" not in child.output()
             if code != -9:
                 assert child.report()["verdict"] == {0: "ok", 130: "interrupted", 5: "inconclusive"}[code]
-            return {"way": way, "victim": victim, "after_s": after_s, "exit": code}
+            return {"scenario": scenario, "way": way, "victim": victim, "after_s": after_s, "exit": code}
 
     result = once("kills-rehearse", str(number), run)
     measure(f"kill_{number:02}", result)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.visits import Visiting, visits_of
-from tests.support.walk import SIZES, THRESHOLD, Walk
+from tests.support.walk import SIZES, THRESHOLD, WALKED, Walk
 from tests.support.warm import WarmContexts
 from xcomctl.rehearsal import environments
 from xcomctl.rehearsal.rehearse import Plan, Rehearsal
@@ -30,7 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def walk(request: pytest.FixtureRequest, airflow_env: Path) -> Iterator[Walk]:
     """The short rehearsal, all of it, with the visits of the tests that were collected; the sandbox stays up."""
-    plan = Plan(lambda waiting: environments.existing(airflow_env, store="s3"), threshold=THRESHOLD, sizes=SIZES)
+    plan = Plan(
+        lambda waiting: environments.existing(airflow_env, store="s3"),
+        threshold=THRESHOLD,
+        sizes=SIZES,
+        scenarios=WALKED,
+    )
     visits = visits_of(getattr(item, "module", None) for item in request.session.items)
     with WarmContexts(airflow_env / "bin" / "python") as warm:
         visiting = Visiting(progress_for(sys.__stderr__), visits, lambda: Walk(rehearsal, rehearsal.report(), {}, warm))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.support.walk import SIZES, THRESHOLD, Walk, sql
+from tests.support.walk import KEPT, OFFLOADED, THRESHOLD, WALKED, Walk, sql
 from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.journal.open import opened
 from xcomctl.model import requests
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.verdicts import Status, Verdict
+from xcomctl.rehearsal.rehearse import record
 from xcomctl.rehearsal.scenarios.interface import DAG_ID
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
-
-OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
+from xcomctl.rehearsal.scenarios.soft import SOFT_RUN
 
 
 def test_every_required_observation_was_made(walk: Walk) -> None:
@@ -22,7 +24,8 @@ def test_every_required_observation_was_made(walk: Walk) -> None:
     assert walk.report.verdict is Verdict.OK
     assert [step.id for step in walk.report.steps] == [
         "environment", "database", "store", "airflow",
-        "inline", "flip", "offload", "in_flight", "revert", "break", "retrigger", "left_behind",
+        "inline", "up", "dual_read", "flip", "offload", "soft_in_flight", "soft_killswitch", "soft",
+        "up_again", "in_flight", "revert", "break", "retrigger", "left_behind",
     ]  # fmt: skip
 
 
@@ -53,15 +56,41 @@ def test_consumers_receive_path_strings_and_one_of_them_succeeds(walk: Walk) -> 
 
 
 def test_the_cost_is_measured(walk: Walk) -> None:
-    (runbook,) = walk.report.strategies
+    runbook = walk.strategy("runbook")
     assert runbook.tasks_broken == 2
-    # Producers, expansion, control flow, hold and both consumers ran again; skipped tasks did not.
-    assert runbook.tasks_rerun == len(SIZES) + 7
+    # What pushed the references, the hold point and both consumers ran again; what does not read them did not.
+    assert runbook.tasks_rerun == len(OFFLOADED) + 3
     assert runbook.objects_orphaned == len(OFFLOADED)
     assert runbook.bytes_orphaned == sum(OFFLOADED)
     assert runbook.bytes_moved is None
     assert runbook.time_broken_s is not None
-    assert runbook.time_broken_s >= walk.report.restarts_s[1] > 0
+    assert runbook.time_broken_s >= walk.report.restarts_s[-1] > 0
+
+
+def test_the_soft_way_breaks_nothing_and_runs_nothing_again(walk: Walk) -> None:
+    soft = walk.strategy("soft")
+    assert (soft.tasks_broken, soft.tasks_rerun, soft.time_broken_s, soft.objects_orphaned) == (0, 0, 0.0, 0)
+    for seen in ("none_broken", "none_rerun", "run_green", "values_verified", "references_kept"):
+        assert walk.check(f"soft_{seen}").status is Status.OK
+    with walk.sandbox.agent() as agent:
+        kept = list(agent.stream(requests.REFERENCES, {"base_path": walk.base_path, "run_id": SOFT_RUN}))
+    assert len(kept) == len(OFFLOADED)
+
+
+def test_each_step_up_waited_for_its_barrier(walk: Walk) -> None:
+    for step, phase in (("dual_read", "dual-read"), ("soft_in_flight", "offload"), ("soft", "dual-read")):
+        data = walk.check(f"{step}_barrier").data
+        assert (data["target"], data["passage"], data["blockers"]) == (phase, "passed", [])
+        assert data["moment"] is not None
+
+
+def test_what_was_played_is_on_record(walk: Walk, tmp_path: Path) -> None:
+    # Planned in the order of the command line, played in the order in which they ended.
+    assert sorted(walk.report.planned) == sorted(walk.report.scenarios) == sorted(WALKED)
+    journal = tmp_path / "journal.jsonl"
+    record(walk.report, tmp_path, journal)
+    (entry,) = opened(journal).entries()
+    assert sorted(entry.data["scenarios"]) == sorted(WALKED)
 
 
 def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say(walk: Walk) -> None:
@@ -72,8 +101,8 @@ def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say
         references = list(agent.stream(requests.REFERENCES, {"base_path": walk.base_path}))
     orphans = {orphan["path"] for orphan in walk.report.orphans}
     assert orphans == objects - {record["uri"] for record in references}
-    assert {record["run_id"] for record in references} == {OFFLOAD_RUN}
-    assert walk.report.stranded == len(references) == len(OFFLOADED)
+    assert {record["run_id"] for record in references} == {OFFLOAD_RUN, SOFT_RUN}
+    assert walk.report.stranded == len(references) == len(KEPT)
 
 
 def test_the_connection_exists_only_in_the_metadata_database(walk: Walk) -> None:

@@ -116,7 +116,7 @@ def test_a_disk_that_is_full_is_refused_before_anything_starts(airflow_env: Path
 
 def test_a_kept_sandbox_says_how_to_reach_it_and_is_stopped_by_its_own_command(child_kept: RehearsalChild) -> None:
     child = child_kept
-    assert child.wait(timeout_s=240) == 0, child.output()
+    assert child.wait(timeout_s=600) == 0, child.output()
     output = child.output()
     (folder,) = child.sandboxes()
     assert f"xcomctl rehearse --stop {folder}" in output
@@ -137,7 +137,7 @@ def test_a_kept_sandbox_says_how_to_reach_it_and_is_stopped_by_its_own_command(c
 
 @pytest.fixture
 def child_kept(airflow_env: Path, tmp_path: Path):
-    """A whole rehearsal over a folder instead of S3, kept."""
-    sizes = "--threshold=20000", "--cell-sizes=2000,20000"
-    with RehearsalChild(airflow_env, tmp_path, "--store=file", "--keep", *sizes) as child:
+    """The runbook's rehearsal over a folder instead of S3, kept."""
+    short = "--threshold=20000", "--cell-sizes=2000,20000", "--only=runbook"
+    with RehearsalChild(airflow_env, tmp_path, "--store=file", "--keep", *short) as child:
         yield child

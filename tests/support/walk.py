@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from tests.support.visits import Visit
 from tests.support.warm import WarmContexts
 from xcomctl.deployment.reach.local import LocalReach
-from xcomctl.model.rehearsal import RehearsalReport
+from xcomctl.model.rehearsal import RehearsalReport, StrategyResult
 from xcomctl.model.settings import SETTINGS
 from xcomctl.model.verdicts import Check
 from xcomctl.rehearsal.rehearse import Rehearsal
@@ -22,23 +23,23 @@ from xcomctl.rehearsal.sandbox.postgres import binaries
 #: Small, so that a walk is short; every size class of the full rehearsal is there.
 THRESHOLD = 20_000
 SIZES = (2_000, 5_000, 19_999, 20_000, 60_000)
+#: Sizes of what one run offloads, and of what is still referenced at the end: by the run under ``offload``, and the soft one.
+OFFLOADED = tuple(size for size in SIZES if size >= THRESHOLD)
+KEPT = OFFLOADED * 2
+#: What a walk plays; all of it is played by ``make test-full PART=rehearsal``.
+WALKED = ("runbook", "soft")
 
 
-@dataclass(frozen=True)
-class Walk:
-    """A sandbox that was walked up and down, and is still up; Airflow is ``inline`` again."""
+class Site(ABC):
+    """A sandbox that is up, whatever it went through."""
 
-    rehearsal: Rehearsal
-    report: RehearsalReport
-    #: What the visits on the way returned, or raised (:mod:`tests.support.visits`).
-    outcomes: Mapping[Visit, tuple[Any, Exception | None]]
-    #: Contexts of the sandbox in which Airflow is loaded already.
-    warm: WarmContexts
+    #: Contexts of the sandbox in which Airflow is loaded already, ``None`` where each is started.
+    warm: WarmContexts | None = None
 
     @property
+    @abstractmethod
     def sandbox(self) -> Sandbox:
-        assert self.rehearsal.sandbox is not None, self.rehearsal.failure
-        return self.rehearsal.sandbox
+        """It."""
 
     @property
     def line(self) -> str:
@@ -64,6 +65,22 @@ class Walk:
         """A way to the sandbox's Airflow with this environment."""
         return LocalReach(self.python, environment, label="walk")
 
+
+@dataclass(frozen=True)
+class Walk(Site):
+    """A sandbox that was walked up and down, and is still up; Airflow is ``inline`` again."""
+
+    rehearsal: Rehearsal
+    report: RehearsalReport
+    #: What the visits on the way returned, or raised (:mod:`tests.support.visits`).
+    outcomes: Mapping[Visit, tuple[Any, Exception | None]]
+    warm: WarmContexts
+
+    @property
+    def sandbox(self) -> Sandbox:
+        assert self.rehearsal.sandbox is not None, self.rehearsal.failure
+        return self.rehearsal.sandbox
+
     def seen(self, visit: Visit) -> Any:
         """What a visit on the way returned; raises what it raised."""
         assert visit in self.outcomes, (visit.__name__, self.report.failure)
@@ -72,6 +89,12 @@ class Walk:
             raise error
         return result
 
+    def strategy(self, name: str) -> StrategyResult:
+        """What that way down cost. A walk that stopped before says why."""
+        found = [each for each in self.report.strategies if each.name == name]
+        assert len(found) == 1, (name, self.report.failure)
+        return found[0]
+
     def check(self, id: str) -> Check:
         """The observation with this id. A walk that stopped before it says why."""
         found = [check for check in self.report.checks if check.id == id]
@@ -79,9 +102,9 @@ class Walk:
         return found[0]
 
 
-def sql(walk: Walk, statement: str) -> list[list[str]]:
+def sql(site: Site, statement: str) -> list[list[str]]:
     """The rows of one statement in the metadata database, columns as text."""
-    database = walk.sandbox.database
+    database = site.sandbox.database
     assert database is not None
     argv = [str(binaries() / "psql"), "-h", "127.0.0.1", "-p", str(database.port), "-U", "airflow", "-d", "airflow"]
     done = subprocess.run(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcomctl.errors import UserError
+from xcomctl.model.rehearsal import NEEDS_SERVER, SCENARIOS
 from xcomctl.model.settings import RUNBOOK_THRESHOLD, THRESHOLD_FLOOR
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         NAME,
         help="flip, break, re-trigger and heal on a throwaway Airflow, and report what it cost",
         description="Starts PostgreSQL, an S3 server and Airflow on loopback in a temporary folder, flips the XCom "
-        "backend to object storage, reverts it under a run in flight, observes what breaks, re-triggers, and observes "
-        "that it heals. Nothing outside that folder is touched; nothing is left behind.",
+        "backend to object storage, and goes every way down under a run in flight: the runbook's bare revert with its "
+        "re-trigger, the hard kill-switch, the soft one. Observes what breaks and that it heals, and what a stopped store, a "
+        "deleted object and a half-removed configuration do. Nothing outside that folder is touched; nothing is left behind.",
         epilog="Exit codes: 0 every required observation was made; 3 one was not; 5 something could not be measured; "
         "6 refused (an Airflow that is too old); 130 interrupted. The report is written in every case.",
     )
@@ -46,6 +48,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     what = parser.add_argument_group("what is rehearsed")
     what.add_argument(
+        "--only",
+        metavar="SCENARIO",
+        action="append",
+        choices=tuple(SCENARIOS),
+        default=[],
+        help="play this scenario alone (repeatable; default: all): " + ", ".join(SCENARIOS),
+    )
+    what.add_argument(
         "--threshold",
         metavar="BYTES",
         type=_threshold,
@@ -63,7 +73,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format of standard output")
     output.add_argument("--out", metavar="DIR", type=Path, help="folder of the report (default: rehearsal-<time>)")
-    output.add_argument("--journal", metavar="FILE", type=Path, help="journal to record it in")
+    output.add_argument("--journal", metavar="FILE", help="journal to record it in, a file or a URL")
     output.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
     sandbox = parser.add_argument_group("the sandbox")
     keep = sandbox.add_mutually_exclusive_group()
@@ -85,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.cell_sizes and (problem := size_problem(args.cell_sizes, args.threshold)):
         args.usage_error(f"--cell-sizes: {problem}")
+    scenarios = _scenarios(args)
     if args.dry_run:
-        print(_dry_run(args))
+        print(_dry_run(args, scenarios))
         return 0
 
     from xcomctl.rehearsal.rehearse import Plan, record, rehearse
@@ -99,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
               file=sys.stderr)  # fmt: skip
     # The folder first: better to hear now than in six minutes that the report cannot be written.
     folder = prepare_folder(args.out or Path(f"rehearsal-{time.strftime('%Y%m%dT%H%M%S')}"))
-    plan = Plan(_environment(args), args.store, args.threshold, args.cell_sizes, args.keep)
+    plan = Plan(_environment(args), args.store, args.threshold, args.cell_sizes, args.keep, scenarios)
     report, kept = rehearse(plan, progress_for(sys.stderr))
     # Written first, since whoever reads our output may have left; shown even if the disk has filled up meanwhile.
     written: str | UserError
@@ -125,6 +136,14 @@ def run(args: argparse.Namespace) -> int:
     return report.verdict.exit_code
 
 
+def _scenarios(args: argparse.Namespace) -> tuple[str, ...]:
+    """What is played, in the order of the list: what ``--only`` names, else all that the store allows."""
+    impossible = NEEDS_SERVER if args.store == "file" else frozenset()
+    if named := impossible.intersection(args.only):
+        args.usage_error(f"--only {', '.join(sorted(named))} needs a store that can be stopped: not with --store file")
+    return tuple(name for name in SCENARIOS if name in (args.only or SCENARIOS) and name not in impossible)
+
+
 def _environment(args: argparse.Namespace) -> Callable[[Callable[[str], None]], Environment]:
     from xcomctl.rehearsal import environments
 
@@ -143,7 +162,7 @@ def _environment(args: argparse.Namespace) -> Callable[[Callable[[str], None]], 
     return find
 
 
-def _dry_run(args: argparse.Namespace) -> str:
+def _dry_run(args: argparse.Namespace, scenarios: tuple[str, ...]) -> str:
     from xcomctl.rehearsal import environments
 
     beside = environments.beside_us()
@@ -155,16 +174,18 @@ def _dry_run(args: argparse.Namespace) -> str:
     steps = [
         airflow,
         f"start PostgreSQL, {store} and Airflow on free loopback ports, in one temporary folder",
-        "inline: run diagnostic__s42; nothing may be in the store",
-        f"flip to offload, threshold {args.threshold:,} bytes: run it again; exactly the values from the threshold up "
-        "may be in the store; leave one more run in flight",
-        "revert to inline, release that run: its consumers must receive path strings",
-        "re-trigger: find that run, clear it, wait until it is green with the right values",
-        "list the objects that are orphaned and the references that stay behind",
+        f"play, with a threshold of {args.threshold:,} bytes and in this order of phases: {_phases(scenarios)}",
+        *(f"{name}: {SCENARIOS[name]}" for name in scenarios),
         "end every process and remove the folder" if not args.keep else "leave the sandbox up",
         f"write report.json, report.md and report.html to {args.out or 'rehearsal-<time>/'}, and record it in the journal",
     ]
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+
+
+def _phases(scenarios: tuple[str, ...]) -> str:
+    from xcomctl.rehearsal import itinerary
+
+    return ", ".join(leg.phase.value for leg in itinerary.legs(scenarios))
 
 
 def _stop(folder: Path, dry_run: bool) -> int:

@@ -10,11 +10,25 @@ from typing import Any, Optional
 from xcomctl.model.verdicts import Check, Status, Verdict
 
 SCHEMA = "xcomctl.rehearsal/1"
+#: Every process of a rehearsal's sandbox has this variable; its value is the sandbox's folder.
+SANDBOX_VARIABLE = "XCOMCTL_SANDBOX"
+
+#: What can be played, by the names that ``--only`` takes; the first ones are ways down, compared in one table.
+SCENARIOS: Mapping[str, str] = {
+    "runbook": "a bare revert under a run in flight, then the search for victims and the re-trigger",
+    "hard": "the hard kill-switch under a run in flight: pause first, revert, clear what pushed references, unpause",
+    "soft": "inline, dual-read, offload, each step behind its barrier; under a run in flight back to dual-read",
+    "store-stopped": "the store away during offload and during dual-read: loud errors, never a path, and recovery",
+    "object-deleted": "an object gone behind a reference: what upstream hands over, and that the scan finds it",
+    "misconfigured": "the common.io variables removed with the backend kept: refused, and detected",
+}
+#: What cannot be played where the store is a folder: there is nothing to stop.
+NEEDS_SERVER = frozenset({"store-stopped"})
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a scenario. Times are seconds since the rehearsal began."""
+    """One step of a scenario; ``scenario`` is empty for what all have in common. Times are seconds since the rehearsal began."""
 
     id: str
     title: str
@@ -22,6 +36,7 @@ class Step:
     start_s: float
     end_s: float
     detail: str = ""
+    scenario: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,8 @@ class Span:
 class StrategyResult:
     """What one way down cost. ``None`` means: not measured, shown as n/a.
 
-    ``time_broken_s`` runs from the edit that reverts the backend, its deploy included, until the last affected run was green.
+    ``time_broken_s`` runs from the edit that reverts the backend, its deploy included, until the last affected run was green;
+    it is 0 when no task was broken or run again.
     A task instance is *broken* when it received a reference where data was expected, whatever its state.
     """
 
@@ -69,7 +85,7 @@ class RehearsalReport:
     """The whole record.
 
     ``settings`` are the settings of the offload that was rehearsed; ``fingerprint`` is what a later gate compares
-    (see :mod:`xcomctl.model.fingerprint`). ``started`` and ``finished`` are ISO 8601 in UTC. ``orphans`` are
+    (see :mod:`xcomctl.model.fingerprint`). ``planned`` are the scenarios that were to be played, ``scenarios`` those that were, to their end. ``started`` and ``finished`` are ISO 8601 in UTC. ``orphans`` are
     objects that no reference names any more (``path``, ``size`` in bytes); ``stranded`` counts references of
     finished runs that a plain revert leaves behind.
     """
@@ -83,6 +99,8 @@ class RehearsalReport:
     steps: tuple[Step, ...] = ()
     checks: tuple[Check, ...] = ()
     timeline: tuple[Span, ...] = ()
+    planned: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
     strategies: tuple[StrategyResult, ...] = ()
     orphans: tuple[Mapping[str, Any], ...] = ()
     stranded: Optional[int] = None
@@ -106,6 +124,8 @@ class RehearsalReport:
             "steps": [{**dataclasses.asdict(step), "status": step.status.value} for step in self.steps],
             "checks": [check.to_json() for check in self.checks],
             "timeline": [dataclasses.asdict(span) for span in self.timeline],
+            "planned": list(self.planned),
+            "scenarios": list(self.scenarios),
             "strategies": [dataclasses.asdict(strategy) for strategy in self.strategies],
             "orphans": [dict(orphan) for orphan in self.orphans],
             "stranded": self.stranded,
@@ -146,6 +166,8 @@ class RehearsalReport:
                 ),
                 checks=tuple(Check.from_json(check) for check in record.get("checks", ())),
                 timeline=tuple(Span(**_known(Span, span)) for span in record.get("timeline", ())),
+                planned=tuple(record.get("planned", ())),
+                scenarios=tuple(record.get("scenarios", ())),
                 strategies=tuple(
                     StrategyResult(**_known(StrategyResult, each)) for each in record.get("strategies", ())
                 ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 COMMON_IO = "apache-airflow-providers-common-io"
@@ -60,6 +61,16 @@ UNIVERSAL_PATHLIB_KNOWN_BAD = tuple(
     )
     for airflow in (">=3.0.0,<=3.1.0", ">=2.9.0,<=2.10.5")
 )  # fmt: skip
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The first three numbers of a version, to be compared."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def missing_object_gives_path(common_io: str) -> bool:
+    """Whether a pull hands over the path string where the object is gone (F2); earlier versions raise."""
+    return numbers(common_io) >= (1, 6, 2)
 
 
 def _within(version: str, range_: str) -> bool:

@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
@@ -18,19 +18,21 @@ from urllib.parse import urlsplit
 
 import xcomctl
 from xcomctl.errors import UserError
-from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.journal.interface import Where
+from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.open import opened
 from xcomctl.model.fingerprint import Fingerprint
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
 from xcomctl.model.redaction import redact
-from xcomctl.model.rehearsal import Failure, RehearsalReport, Step
+from xcomctl.model.rehearsal import SCENARIOS, Failure, RehearsalReport, Step
 from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, RUNBOOK_THRESHOLD, THRESHOLD, settings_for
 from xcomctl.model.verdicts import Verdict, verdict_of
+from xcomctl.rehearsal import itinerary
 from xcomctl.rehearsal.environments import Environment
 from xcomctl.rehearsal.sandbox.deployment import Sandbox
 from xcomctl.rehearsal.sandbox.errors import SandboxError
-from xcomctl.rehearsal.scenarios import runbook
-from xcomctl.rehearsal.scenarios.interface import DAG_ID, Scenario, Stage, cell_sizes
+from xcomctl.rehearsal.scenarios.interface import DAG_ID, Stage, cell_sizes
 from xcomctl.rehearsal.timeline import ObservationMissing, Timeline
 from xcomctl.report.progress import Progress
 
@@ -39,9 +41,6 @@ _REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, er
 
 #: The versions that an entry of the journal repeats; the others are in the report that it names.
 _JOURNALLED = ("xcomctl", "airflow", "apache-airflow-providers-common-io")
-
-#: What is played, in this order.
-SCENARIOS: Mapping[str, Scenario] = {"runbook": runbook.play}
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Plan:
     threshold: int = RUNBOOK_THRESHOLD
     sizes: tuple[int, ...] = ()
     keep: bool = False
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
 
 
 def rehearse(plan: Plan, progress: Progress) -> tuple[RehearsalReport, str | None]:
@@ -86,6 +86,8 @@ class Rehearsal:
         self.verdict = Verdict.INCONCLUSIVE
         self.failure: Failure | None = None
         self.kept: str | None = None
+        #: The scenarios that were played to their end.
+        self.played: set[str] = set()
 
     def play(self) -> None:
         """Start the sandbox and play every scenario; how it went is in ``verdict`` and ``failure``."""
@@ -97,8 +99,7 @@ class Rehearsal:
     def _play(self) -> None:
         try:
             self._start()
-            for play in SCENARIOS.values():
-                play(self._stage)
+            self._play_acts()
             self.verdict = verdict_of(self.timeline.checks)
         except ObservationMissing as missing:
             death = self._death()
@@ -148,21 +149,29 @@ class Rehearsal:
             failure=self.failure,
             stopped_at=stopped_at,
             next_steps=self._next_steps(),
+            planned=self.plan.scenarios,
         )
         if stage is None:
             return report
         return replace(
             report,
-            strategies=tuple(stage.findings.strategies),
+            scenarios=tuple(name for name in SCENARIOS if name in self.played),
+            strategies=tuple(sorted(stage.findings.strategies, key=lambda each: list(SCENARIOS).index(each.name))),
             orphans=tuple(stage.findings.orphans),
             stranded=stage.findings.stranded,
             restarts_s=tuple(stage.findings.restarts_s),
         )
 
-    @property
-    def _stage(self) -> Stage:
+    def _play_acts(self) -> None:
         assert self.stage is not None
-        return self.stage
+        stage, acts = self.stage, itinerary.acts(self.plan.scenarios)
+        with contextlib.closing(stage):
+            for number, act in enumerate(acts):
+                self.timeline.scenario = act.scenario
+                stage.move_to(act.leg)
+                act.play(stage)
+                if act.scenario and act.scenario not in {later.scenario for later in acts[number + 1 :]}:
+                    self.played.add(act.scenario)
 
     def _start(self) -> None:
         plan, timeline = self.plan, self.timeline
@@ -194,7 +203,7 @@ class Rehearsal:
             return ()
         api = self.sandbox.airflow.api
         collected: list[str] = []
-        for run_id in (runbook.IN_FLIGHT_RUN, runbook.OFFLOAD_RUN, runbook.INLINE_RUN):
+        for run_id in reversed(self.stage.runs if self.stage is not None else ()):
             with contextlib.suppress(UserError):  # a run that was not triggered, a log that is not written yet
                 failed = [i for i in api.task_instances(DAG_ID, run_id) if i.state == "failed"]
                 for instance in failed[:3]:
@@ -256,12 +265,12 @@ def _failure(step: str, message: str, hint: str, log: tuple[str, ...]) -> Failur
     return Failure(step, redact(message), redact(hint), tuple(redact(line) for line in log))
 
 
-def record(report: RehearsalReport, folder: Path, path: Path | None) -> Path:
-    """Append the rehearsal to the journal (default: the user's own), where a later gate looks for it; its path.
+def record(report: RehearsalReport, folder: Path, where: Where) -> str:
+    """Append the rehearsal to the journal (default: the user's own), where a later gate looks for it; its name.
 
-    Raises :class:`~xcomctl.journal.local.JournalError`.
+    Raises :class:`~xcomctl.journal.errors.JournalError`.
     """
-    journal = LocalJournal(path)
+    journal = opened(where)
     journal.append(
         JournalEntry(
             action="rehearse",
@@ -272,12 +281,13 @@ def record(report: RehearsalReport, folder: Path, path: Path | None) -> Path:
             verdict=report.verdict,
             data={
                 "fingerprint": dict(report.fingerprint),
+                "scenarios": list(report.scenarios),
                 "report": str((folder / "report.json").absolute()),
                 "steps": [_outcome(step) for step in report.steps],
             },
         )
     )
-    return journal.path
+    return journal.name
 
 
 def _outcome(step: Step) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class Timeline:
         self.steps: list[Step] = []
         self.spans: list[Span] = []
         self.checks: list[Check] = []
+        #: The scenario that the steps belong to which begin from now on.
+        self.scenario = ""
         self.open_steps: list[str] = []
 
     def now(self) -> float:
@@ -106,7 +108,8 @@ class Timeline:
             raise
         finally:
             self.checks += current.checks if current is not None else []
-            self.steps.append(Step(id, title, status, round(began, 3), round(self.now(), 3), why))
+            took = round(began, 3), round(self.now(), 3)
+            self.steps.append(Step(id, title, status, *took, why, self.scenario))
 
     @contextmanager
     def span(self, lane: str, label: str) -> Iterator[None]:

@@ -38,6 +38,9 @@ def to_markdown(report: RehearsalReport) -> str:
         parts.append("## Ways back")
         rows = [story.strategy_row(result) for result in report.strategies]
         parts.append(_table(story.STRATEGY_COLUMNS, rows, right=range(1, 6)))
+    if report.planned:
+        parts.append("## Scenarios")
+        parts.append(_table(story.SCENARIO_COLUMNS, story.scenario_rows(report), right=(1, 2)))
     if report.checks:
         parts.append("## Observations")
         parts.append(f"{check_words.tally(report.checks)}.")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from xcomctl.model.rehearsal import RehearsalReport, StrategyResult
+from xcomctl.model.rehearsal import SCENARIOS, RehearsalReport, StrategyResult
 from xcomctl.model.verdicts import Status, Verdict
 from xcomctl.report import units
 
@@ -17,8 +17,13 @@ from xcomctl.report import units
 #: ``task_id``, ``dag_id``, ``run_id``.
 BREAK_CHECK = "break_path_string"
 
+#: The scenario in which a break has to be seen.
+RUNBOOK = "runbook"
+
 #: Heads of the columns of the strategies table, the strategy's name first.
 STRATEGY_COLUMNS = ("Way back", "Tasks broken", "Tasks re-run", "Time broken", "Objects orphaned", "Bytes moved")
+#: Heads of the columns of the scenarios table, the scenario's name first.
+SCENARIO_COLUMNS = ("Scenario", "Observed", "Took", "Plays")
 
 _HEADLINES = {
     Verdict.OK: "Rehearsal passed",
@@ -90,7 +95,7 @@ def break_story(report: RehearsalReport) -> BreakStory | None:
     """What the consumer received after the bare revert, in words; None if this rehearsal never meant to break anything."""
     check = next((check for check in report.checks if check.id == BREAK_CHECK), None)
     if check is None:
-        if report.verdict is Verdict.OK:
+        if report.verdict is Verdict.OK or (report.planned and RUNBOOK not in report.planned):
             return None
         why = "The rehearsal ended before the backend was reverted under a run in flight: it proves no way back."
         return BreakStory("The break was not reached", None, None, (why,))
@@ -178,6 +183,22 @@ def strategy_row(result: StrategyResult) -> tuple[str, ...]:
         + (f" ({units.size(result.bytes_orphaned)})" if result.objects_orphaned and result.bytes_orphaned else ""),
         units.size(result.bytes_moved),
     )
+
+
+def scenario_rows(report: RehearsalReport) -> list[tuple[str, ...]]:
+    """The scenarios that were to be played, as rows in the order of :data:`SCENARIO_COLUMNS`."""
+    return [_scenario_row(report, name) for name in dict.fromkeys((*report.planned, *report.scenarios))]
+
+
+def _scenario_row(report: RehearsalReport, name: str) -> tuple[str, ...]:
+    steps = [step for step in report.steps if step.scenario == name]
+    ids = {step.id for step in steps}
+    made = Counter(check.status for check in report.checks if check.category in ids)
+    seen = f"{made[Status.OK]} of {made.total() - made[Status.WARN]}"
+    if name not in report.scenarios:
+        seen = f"{seen}, not to its end" if steps else "not reached"
+    took = sum(step.end_s - step.start_s for step in steps) if steps else None
+    return name, seen, units.seconds(took), SCENARIOS.get(name, "")
 
 
 def orphan_bytes(report: RehearsalReport) -> int | None:

@@ -64,6 +64,13 @@ def render_rehearsal(report: RehearsalReport, stream: TextIO, *, width: int | No
             heads=story.STRATEGY_COLUMNS,
             right=(1, 2, 3, 4, 5),
         )
+    if report.planned:
+        page.heading("Scenarios")
+        page.table(
+            [tuple((cell, "") for cell in row) for row in story.scenario_rows(report)],
+            heads=story.SCENARIO_COLUMNS,
+            right=(1, 2),
+        )
     if report.orphans or report.stranded is not None:
         page.heading("Left behind")
         page.paragraph(story.orphans_line(report))

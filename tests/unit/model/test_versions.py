@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xcomctl.model.versions import COMMON_IO_KNOWN_BAD, UNIVERSAL_PATHLIB_KNOWN_BAD
+from xcomctl.model.versions import COMMON_IO_KNOWN_BAD, UNIVERSAL_PATHLIB_KNOWN_BAD, missing_object_gives_path
 
 
 def failures(rows, airflow, version):
@@ -70,3 +70,10 @@ def test_every_row_says_what_to_install():
             if clause.operator == ">=":
                 fixed = (clause.version, "1.11.0") if fix.name == "apache-airflow" else (None, clause.version)
                 assert not row.matches(fixed[0] or row.airflow.lstrip("<>=").split(",")[0], fixed[1])
+
+
+@pytest.mark.parametrize(
+    ("common_io", "path"), [("1.6.1", False), ("1.6.2", True), ("1.11.0", True), ("1.6", False), ("2.0.0rc1", True)]
+)
+def test_what_a_missing_object_gives(common_io, path):
+    assert missing_object_gives_path(common_io) is path

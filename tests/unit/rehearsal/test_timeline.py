@@ -54,3 +54,13 @@ def test_spans_are_recorded_also_when_they_end_badly(timeline: Timeline) -> None
         raise ValueError
     assert [(span.lane, span.label) for span in timeline.spans] == [("restart", "restart into offload")]
     assert timeline.spans[0].end_s >= timeline.spans[0].start_s
+
+
+def test_a_step_knows_its_scenario() -> None:
+    timeline = Timeline(progress_for(io.StringIO()))
+    with timeline.step("start", "Start"):
+        pass
+    timeline.scenario = "soft"
+    with timeline.step("soft_in_flight", "Leave a run in flight"):
+        pass
+    assert [(step.id, step.scenario) for step in timeline.steps] == [("start", ""), ("soft_in_flight", "soft")]

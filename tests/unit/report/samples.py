@@ -27,17 +27,24 @@ _STEPS = (
     Step(
         "sandbox", "Start PostgreSQL, the object store and Airflow", Status.OK, 0, 47.2, "api-server on 127.0.0.1:40413"
     ),
-    Step("inline_run", "A run under inline", Status.OK, 47.2, 74.9),
+    Step("inline_run", "A run under inline", Status.OK, 47.2, 74.9, scenario="runbook"),
     Step("flip_offload", "Flip to offload: edit the carrier, restart", Status.OK, 74.9, 93.1),
     Step("offload_run", "A run under offload; another held in flight", Status.OK, 93.1, 139.6),
-    Step("revert", "Bare revert to inline under the run in flight", Status.OK, 139.6, 156.8),
-    Step("release", "Release the hold and see what the consumer gets", Status.OK, 156.8, 171.4),
-    Step("retrigger", "Clear the affected run so that its producers run again", Status.OK, 171.4, 214.7),
-    Step("left_behind", "List what is left behind", Status.OK, 214.7, 216.3),
+    Step("revert", "Bare revert to inline under the run in flight", Status.OK, 139.6, 156.8, scenario="runbook"),
+    Step("release", "Release the hold and see what the consumer gets", Status.OK, 156.8, 171.4, scenario="runbook"),
+    Step(
+        "retrigger",
+        "Clear the affected run so that its producers run again",
+        Status.OK,
+        171.4,
+        214.7,
+        scenario="runbook",
+    ),
+    Step("left_behind", "List what is left behind", Status.OK, 214.7, 216.3, scenario="runbook"),
 )
 _CHECKS = (
-    Check("inline_run_green", "inline", "A run is green", Status.OK, "15 tasks succeeded"),
-    Check("inline_store_empty", "inline", "Nothing in the store", Status.OK, "0 objects"),
+    Check("inline_run_green", "inline_run", "A run is green", Status.OK, "15 tasks succeeded"),
+    Check("inline_store_empty", "inline_run", "Nothing in the store", Status.OK, "0 objects"),
     Check("offload_phase", "offload", "Every process resolves offload", Status.OK, "4 of 4 contexts"),
     Check(
         "offload_exact_values", "offload", "Exactly the large values are in the store", Status.OK,
@@ -50,9 +57,9 @@ _CHECKS = (
         "a str under the base path instead of a dict, task state success", "", 14600.0,
         {"received": RECEIVED, "task_state": "success", "task_id": "consume"},
     ),
-    Check("heal_values_equal", "re-trigger", "Healed: values verified", Status.OK, "16 of 16 digests equal"),
+    Check("heal_values_equal", "retrigger", "Healed: values verified", Status.OK, "16 of 16 digests equal"),
     Check(
-        "orphans_listed", "left behind", "Objects that nothing names", Status.WARN, "7 objects, 12.1 MB",
+        "orphans_listed", "left_behind", "Objects that nothing names", Status.WARN, "7 objects, 12.1 MB",
         "add a lifecycle rule for the prefix xcom/ to the bucket",
     ),
 )  # fmt: skip
@@ -86,7 +93,7 @@ def passed() -> RehearsalReport:
     return RehearsalReport(
         verdict=Verdict.OK, started="2026-06-05T22:14:03+00:00", finished="2026-06-05T22:17:44+00:00",
         versions=_VERSIONS, settings=_SETTINGS, fingerprint=_FINGERPRINT, steps=_STEPS, checks=_CHECKS,
-        timeline=_TIMELINE, strategies=_STRATEGIES, orphans=orphans, stranded=3, restarts_s=(18.2, 17.2),
+        timeline=_TIMELINE, planned=("runbook",), scenarios=("runbook",), strategies=_STRATEGIES, orphans=orphans, stranded=3, restarts_s=(18.2, 17.2),
         peak_memory_bytes=3_328_599_654,
         next_steps=("xcomctl journal show", "xcomctl -D staging preflight", "xcomctl -D staging plan --to dual-read"),
     )  # fmt: skip
@@ -108,7 +115,7 @@ def failed() -> RehearsalReport:
             Check("break_path_string", "revert", "The consumer gets the path string", Status.SKIP, "not reached"),
         ),
         timeline=(*_TIMELINE[:2], Span("restart", "to offload", 74.9, 194.9), _TIMELINE[6]),
-        strategies=(), orphans=(), stranded=None, restarts_s=(), next_steps=("make rehearse",),
+        scenarios=(), strategies=(), orphans=(), stranded=None, restarts_s=(), next_steps=("make rehearse",),
         failure=Failure(
             "flip_offload", "the scheduler gave no heartbeat within 120 s after the restart",
             "See the log lines; the sandbox's full logs are in rehearsal-20260605-221403/logs.",
@@ -128,7 +135,7 @@ def interrupted() -> RehearsalReport:
         verdict=Verdict.INTERRUPTED, finished="2026-06-05T22:15:41+00:00", stopped_at="offload_run",
         steps=(*_STEPS[:3], replace(_STEPS[3], status=Status.SKIP, end_s=98.0, detail="interrupted")),
         checks=_CHECKS[:3], timeline=(*_TIMELINE[:2], _TIMELINE[4], Span("phase", "offload", 93.1, 98.0)),
-        strategies=(), orphans=(), stranded=None, restarts_s=(18.2,), peak_memory_bytes=None, next_steps=(),
+        scenarios=(), strategies=(), orphans=(), stranded=None, restarts_s=(18.2,), peak_memory_bytes=None, next_steps=(),
     )  # fmt: skip
 
 
@@ -139,7 +146,7 @@ def inconclusive() -> RehearsalReport:
         verdict=Verdict.INCONCLUSIVE, finished="2026-06-05T22:14:21+00:00",
         steps=(Step("sandbox", "Start PostgreSQL, the object store and Airflow", Status.FAIL, 0, 18.0),),
         checks=(Check("store_answers", "sandbox", "The store answers", Status.SKIP, "the S3 server ended by itself"),),
-        timeline=(), strategies=(), orphans=(), stranded=None, restarts_s=(), peak_memory_bytes=None, next_steps=(),
+        timeline=(), scenarios=(), strategies=(), orphans=(), stranded=None, restarts_s=(), peak_memory_bytes=None, next_steps=(),
         failure=Failure("sandbox", "the S3 server ended by itself (exit status 137): is there memory enough?"),
     )  # fmt: skip
 
@@ -156,7 +163,7 @@ def hostile() -> RehearsalReport:
                   {"received": HOSTILE, "task_state": HOSTILE, "task_id": HOSTILE}),
         ),
         timeline=(Span(HOSTILE, HOSTILE, 0, 1), Span("broken", HOSTILE, 0.5, float("nan")), Span("run", HOSTILE, 9, 3)),
-        strategies=(StrategyResult(HOSTILE, 1, 1, 1.0, 1, 1, 1),),
+        planned=(HOSTILE,), scenarios=(HOSTILE,), strategies=(StrategyResult(HOSTILE, 1, 1, 1.0, 1, 1, 1),),
         orphans=({"path": HOSTILE, "size": None}, {}), stranded=1,
         failure=Failure(HOSTILE, HOSTILE, HOSTILE, (HOSTILE, "```")), next_steps=(HOSTILE,), stopped_at=HOSTILE,
         extra={HOSTILE: HOSTILE},

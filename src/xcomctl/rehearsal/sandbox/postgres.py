@@ -16,8 +16,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.rehearsal.sandbox.errors import SandboxError, require_extra
-from xcomctl.rehearsal.sandbox.processes import MARKER, Family, Server, run_as
+from xcomctl.rehearsal.sandbox.processes import Family, Server, run_as
 
 _UNPRIVILEGED = "nobody"
 _DATABASE = "airflow"
@@ -67,7 +68,7 @@ def start(family: Family, folder: Path, port: int) -> Postgres:
         shutil.chown(folder, user)
         shutil.chown(data, user)
         shutil.chown(password_file, user)
-    env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", MARKER: str(family.folder)}
+    env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", SANDBOX_VARIABLE: str(family.folder)}
     _run(
         [
             str(bin_dir / "initdb"),

@@ -19,10 +19,8 @@ from typing import Any
 
 import psutil
 
+from xcomctl.model.rehearsal import SANDBOX_VARIABLE
 from xcomctl.rehearsal.sandbox.errors import SandboxError, ServerDied
-
-#: Every process of a sandbox carries this variable; its value is the sandbox's folder.
-MARKER = "XCOMCTL_SANDBOX"
 
 _RECORD = "processes.json"
 
@@ -239,7 +237,7 @@ def _marked(folder: Path) -> list[psutil.Process]:
         if process.pid != os.getpid():
             with contextlib.suppress(psutil.Error, OSError):
                 inside = process.terminal() is None and Path(process.cwd()).is_relative_to(folder)
-                if inside or process.environ().get(MARKER) == str(folder):
+                if inside or process.environ().get(SANDBOX_VARIABLE) == str(folder):
                     found.append(process)
     return found
 

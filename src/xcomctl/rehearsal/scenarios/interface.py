@@ -1,18 +1,25 @@
-"""What a scenario is given, and what every scenario does with it: run the reference DAG and look at what it left."""
+"""What a scenario is given: the sandbox, the phase that it is in, and the way into the next one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from xcomctl.clients.airflow_api import DagRun, TaskInstance
+from xcomctl.assess.fleet import Fleet
+from xcomctl.change.barrier import Barriers, Evaluated
+from xcomctl.clients.airflow_api import DagRun
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
+from xcomctl.model.phases import Phase
 from xcomctl.model.rehearsal import StrategyResult
+from xcomctl.model.settings import settings_for
 from xcomctl.rehearsal.sandbox.airflow import HOLD_POOL
 from xcomctl.rehearsal.sandbox.deployment import Sandbox
-from xcomctl.rehearsal.timeline import Timeline
+from xcomctl.rehearsal.timeline import CurrentStep, Timeline
 
 DAG_ID = "diagnostic__s42"
 PRODUCER = "discriminate_cell"
@@ -45,9 +52,26 @@ def size_problem(sizes: tuple[int, ...], threshold: int) -> str | None:
     return None
 
 
+#: The kernel tells when it booted, and so when a process started, in whole seconds.
+_PROCESS_CLOCK = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of a rehearsal in one phase. ``id`` and ``title`` are those of the step that leads there.
+
+    ``deploy`` is how it leads there: by an edit of the carrier and a restart, unless something else is said.
+    """
+
+    id: str
+    title: str
+    phase: Phase
+    deploy: Callable[[Stage, CurrentStep], None] | None = None
+
+
 @dataclass
 class Findings:
-    """What a scenario adds to the report besides its steps and observations."""
+    """What scenarios add to the report besides their steps and observations."""
 
     strategies: list[StrategyResult] = field(default_factory=list)
     orphans: list[Mapping[str, Any]] = field(default_factory=list)
@@ -59,19 +83,86 @@ class Findings:
 
 @dataclass
 class Stage:
-    """The sandbox with what a scenario needs around it."""
+    """The sandbox with what a scenario needs around it. Call :meth:`close` at the end."""
 
     sandbox: Sandbox
     timeline: Timeline
     threshold: int
     sizes: tuple[int, ...]
     findings: Findings = field(default_factory=Findings)
+    #: The phase that every process of Airflow was started in.
+    phase: Phase = Phase.INLINE
+    #: The runs that were triggered, in that order.
+    runs: list[str] = field(default_factory=list)
+    #: When the latest move into another phase began, on the timeline and on the clock.
+    moved_s: float = 0.0
+    moved_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: When it was over.
+    arrived_s: float = 0.0
+    _target: Phase = Phase.INLINE
+    _fleet: Fleet | None = None
+    _closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def base_path(self) -> str:
         """Where XComs are offloaded to."""
         assert self.sandbox.store is not None
         return self.sandbox.store.path
+
+    @property
+    def fleet(self) -> Fleet:
+        """The one context of the sandbox: an agent in Airflow's environment, as it is in this phase."""
+        if self._fleet is None:
+            self._fleet = self._closing.enter_context(Fleet([self.sandbox.reach()], lambda name, line: None))
+        return self._fleet
+
+    @property
+    def agent(self) -> AgentSession:
+        """The agent of the phase, started when it is first asked for."""
+        return self.fleet.contexts[0].session
+
+    @property
+    def journal(self) -> Path:
+        """The journal of what is done to the sandbox."""
+        return self.sandbox.folder / "rehearsal.jsonl"
+
+    def close(self) -> None:
+        """End the agent and the phase."""
+        self.timeline.add_span("phase", self.phase.value, self.arrived_s)
+        self._close_agent()
+
+    def move_to(self, leg: Leg) -> None:
+        """Deploy the phase of a leg, as one step; nothing to do where Airflow is in it."""
+        if leg.phase is self.phase:
+            return
+        self.timeline.add_span("phase", self.phase.value, self.arrived_s)
+        self._close_agent()
+        self.moved_s, self.moved_at = self.timeline.now(), datetime.now(UTC)
+        self._target = leg.phase
+        with self.timeline.step(leg.id, leg.title.format(threshold=self.threshold)) as step:
+            if leg.deploy is not None:
+                leg.deploy(self, step)
+            else:
+                self.sandbox.configure(settings_for(leg.phase, path=self.base_path, threshold=self.threshold))
+                self.restart(step.waiting)
+        self.phase, self.arrived_s = leg.phase, self.timeline.now()
+
+    def restart(self, waiting: Callable[[str], None]) -> None:
+        """Restart every process of Airflow with what the carrier says; the time is part of the report."""
+        with self.timeline.span("restart", f"restart into {self._target.value}"):
+            self.findings.restarts_s.append(round(self.sandbox.restart(waiting), 1))
+
+    def barrier(
+        self, waiting: Callable[[str], None], following: Phase | None = None, fleet: Fleet | None = None
+    ) -> Evaluated:
+        """The barrier of the phase that Airflow is in, before a step to ``following``, evaluated now.
+
+        ``fleet`` looks from another environment than that of this phase.
+        """
+        # Processes of 2.x hide what they started with. We know it: whatever was there before the move was stopped.
+        known_since = self.moved_at - _PROCESS_CLOCK
+        barriers = Barriers(fleet or self.fleet, self.journal, deployment=None, deployed_at=known_since)
+        return barriers.evaluate(self.phase, following=following, waiting=waiting)
 
     def conf(self) -> dict[str, Any]:
         """The parameters of every run of the reference DAG."""
@@ -81,6 +172,11 @@ class Stage:
         """Close the hold point between producers and consumers, or open it."""
         slots = 0 if held else 1
         self.sandbox.airflow.api.set_pool(HOLD_POOL, slots, "Hold point of the rehearsal: 0 slots hold, 1 releases.")
+
+    def trigger(self, run_id: str) -> None:
+        """Start a run of the reference DAG."""
+        self.sandbox.airflow.api.trigger(DAG_ID, run_id, self.conf())
+        self.runs.append(run_id)
 
     def wait_for_run(self, run_id: str, waiting: Callable[[str], None]) -> DagRun:
         """Wait until the run is over. Raises a :class:`~xcomctl.errors.UserError` if that takes too long."""
@@ -97,79 +193,51 @@ class Stage:
         self.sandbox.family.wait_until(over, f"run {run_id}", timeout_s=RUN_TIMEOUT_S, poll_s=0.5)
         return api.run(DAG_ID, run_id)
 
+    def wait_for_hold(self, run_id: str, waiting: Callable[[str], None]) -> None:
+        """Wait until every producer of the run is done, the hold point holds it, and no task of it runs."""
+        api = self.sandbox.airflow.api
+
+        def held() -> bool:
+            instances = api.task_instances(DAG_ID, run_id)
+            producers = [i for i in instances if i.task_id == PRODUCER]
+            done = sum(i.state == "success" for i in producers)
+            hold = next((i.state for i in instances if i.task_id == HOLD), None)
+            waiting(f"the producers: {done} of {len(self.sizes)} done, {HOLD} is {hold or 'not scheduled'}")
+            idle = not any(i.state in ("running", "queued") for i in instances)
+            return idle and done == len(self.sizes) and hold == "scheduled"
+
+        self.sandbox.family.wait_until(held, "the run to reach the hold point", timeout_s=RUN_TIMEOUT_S, poll_s=0.5)
+
+    @contextlib.contextmanager
+    def store_stopped(self, waiting: Callable[[str], None]) -> Iterator[None]:
+        """The store's server is stopped, and started again on what it holds."""
+        store = self.sandbox.store
+        assert store is not None and store.server is not None
+        waiting("the store to stop")
+        store.server.stop()
+        with self.timeline.span("broken", "the store is stopped"):
+            try:
+                yield
+            finally:
+                waiting("the store to start again")
+                store.server.start()
+
     def run_and_wait(self, run_id: str, waiting: Callable[[str], None]) -> DagRun:
         """Trigger a run of the reference DAG and wait until it is over."""
         with self.timeline.span("run", run_id):
-            self.sandbox.airflow.api.trigger(DAG_ID, run_id, self.conf())
+            self.trigger(run_id)
             return self.wait_for_run(run_id, waiting)
 
-
-class Scenario(Protocol):
-    """One way down, played on the stage."""
-
-    def __call__(self, stage: Stage) -> None:
-        """Play it. Raises :class:`~xcomctl.rehearsal.timeline.ObservationMissing` where the world did not comply."""
+    def _close_agent(self) -> None:
+        self._fleet = None
+        self._closing.close()
 
 
 @dataclass(frozen=True)
-class RunView:
-    """A finished run, looked at in the metadata database and through the REST API."""
+class Act:
+    """What a scenario does on one leg. ``scenario`` is its name; empty for what every rehearsal does that gets there."""
 
-    run: DagRun
-    instances: Sequence[TaskInstance]
-    xcoms: Sequence[requests.XcomItem]
-
-    @classmethod
-    def of(cls, stage: Stage, agent: AgentSession, run_id: str) -> RunView:
-        """Look at a run now."""
-        api = stage.sandbox.airflow.api
-        # What a consumer records per cell holds the path string at the most; the cells themselves are not needed.
-        largest = 10_000 + 3_000 * len(stage.sizes)
-        records = agent.stream(
-            requests.XCOMS,
-            {"dag_id": DAG_ID, "run_id": run_id, "values_below": largest, "base_path": stage.base_path},
-        )
-        xcoms = [requests.XcomItem.from_json(record) for record in records]
-        return cls(api.run(DAG_ID, run_id), api.task_instances(DAG_ID, run_id), xcoms)
-
-    @property
-    def references(self) -> list[requests.XcomItem]:
-        """The XComs of the run that lie in the store."""
-        return [xcom for xcom in self.xcoms if xcom.reference is not None]
-
-    def ran_since(self, before: RunView) -> list[TaskInstance]:
-        """The instances that ran to an end again since an earlier look at the same run."""
-        started = {(i.task_id, i.map_index): i.start_date for i in before.instances}
-        return [
-            i
-            for i in self.instances
-            if i.state in ("success", "failed") and i.start_date != started.get((i.task_id, i.map_index))
-        ]
-
-    def state(self, task_id: str) -> str | None:
-        """The state of an unmapped task."""
-        return next((i.state for i in self.instances if i.task_id == task_id), None)
-
-    def observed(self, task_id: str) -> list[dict[str, Any]]:
-        """What a consumer recorded; empty if it recorded nothing."""
-        for xcom in self.xcoms:
-            if xcom.task_id == task_id and xcom.key == "observed":
-                return list(xcom.value or ())
-        return []
-
-    def values_verified(self, cells: int) -> bool:
-        """Whether the comparing consumer got every cell, each a dict that equals what was pushed."""
-        records = self.observed("compare_cells")
-        return len(records) == cells and all(r["equal"] and r["got"]["type"] == "dict" for r in records)
-
-    def received(self, task_id: str) -> list[dict[str, Any]]:
-        """The records of a consumer in which it received a string where a dict was pushed."""
-        return [record for record in self.observed(task_id) if "received" in record]
-
-    def control_flow(self) -> dict[str, str | None]:
-        """The states of what a branch, a short-circuit and an expansion decided about."""
-        return {task: self.state(task) for task in ("many_cells", "one_cell", "wants_deep_dive", "deep_dive")}
-
-
-#: What :meth:`RunView.control_flow` has to be when the XComs that decide arrived as what they were.
-CONTROL_FLOW = {"many_cells": "success", "one_cell": "skipped", "wants_deep_dive": "success", "deep_dive": "skipped"}
+    leg: Leg
+    scenario: str
+    play: Callable[[Stage], None]
+    """Raises :class:`~xcomctl.rehearsal.timeline.ObservationMissing` where the world did not comply."""

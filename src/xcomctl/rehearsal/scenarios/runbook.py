@@ -6,24 +6,28 @@ receive path strings, clear the run, watch it heal, list what is left behind.
 
 from __future__ import annotations
 
-from contextlib import closing
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from typing import Any
 
 from xcomctl.change import retrigger
-from xcomctl.deployment.agent_session import AgentSession
+from xcomctl.change.clearing import AgentWay
+from xcomctl.clients.airflow_api import FINISHED_RUN_STATES
 from xcomctl.model import requests
 from xcomctl.model.phases import Phase
 from xcomctl.model.rehearsal import StrategyResult
-from xcomctl.model.settings import settings_for
-from xcomctl.rehearsal.scenarios.interface import (
-    CONSUMERS,
-    CONTROL_FLOW,
-    DAG_ID,
-    HOLD,
-    PRODUCER,
-    RunView,
-    Stage,
+from xcomctl.model.retrigger import SUSPECT, Span, SuspectsQuery
+from xcomctl.rehearsal.scenarios.interface import CONSUMERS, DAG_ID, PRODUCER, Stage
+from xcomctl.rehearsal.scenarios.observations import (
+    broken_tasks,
+    new_orphans,
+    objects_of,
+    offloaded_cells,
+    references_of,
+    require_green,
+    require_in_flight,
+    require_phase,
 )
+from xcomctl.rehearsal.scenarios.runs import RunView
 from xcomctl.rehearsal.timeline import CurrentStep
 
 INLINE_RUN = "rehearsal-inline"
@@ -31,19 +35,31 @@ OFFLOAD_RUN = "rehearsal-offload"
 IN_FLIGHT_RUN = "rehearsal-in-flight"
 
 
-def play(stage: Stage) -> None:
-    """Play it. Raises :class:`~xcomctl.rehearsal.timeline.ObservationMissing` where the world did not comply."""
-    timeline, sandbox = stage.timeline, stage.sandbox
-
-    phase_began = timeline.now()
-    with timeline.step("inline", "Run inline: everything in the metadata database") as step:
+def offload(stage: Stage) -> None:
+    """A run under ``offload``: exactly the large values are in the store, and everything arrives as it was pushed."""
+    with stage.timeline.step("offload", "Run with offload: large values go to the store") as step:
         stage.hold(False)
-        run = stage.run_and_wait(INLINE_RUN, step.waiting)
-        step.waiting("an agent in Airflow's environment")
-        with sandbox.agent() as agent:
-            _require_phase(step, agent, Phase.INLINE)
-            _require_green(stage, step, RunView.of(stage, agent, run.run_id), "inline")
-            objects = _objects(agent, stage)
+        run = stage.run_and_wait(OFFLOAD_RUN, step.waiting)
+        require_phase(stage, step)
+        view = RunView.of(stage, run.run_id)
+        require_green(stage, step, view, "offload")
+        _require_exact_offload(stage, step, view)
+
+
+class Runbook:
+    """What the runbook does, act by act."""
+
+    _held: RunView
+
+    def inline(self, stage: Stage) -> None:
+        """A run before anything is changed."""
+        with stage.timeline.step("inline", "Run inline: everything in the metadata database") as step:
+            stage.hold(False)
+            run = stage.run_and_wait(INLINE_RUN, step.waiting)
+            step.waiting("an agent in Airflow's environment")
+            require_phase(stage, step)
+            require_green(stage, step, RunView.of(stage, run.run_id), "inline")
+            objects = objects_of(stage)
             step.require(
                 "inline_nothing_in_store",
                 "Nothing is in the store",
@@ -51,75 +67,33 @@ def play(stage: Stage) -> None:
                 f"{len(objects)} objects under {stage.base_path}",
             )
 
-    timeline.add_span("phase", "inline", phase_began)
-    with timeline.step("flip", f"Flip to offload, threshold {stage.threshold:,} bytes") as step:
-        _redeploy(stage, step, Phase.OFFLOAD)
-    phase_began = timeline.now()
+    def in_flight(self, stage: Stage) -> None:
+        """A run that the revert will hit."""
+        with stage.timeline.step("in_flight", "Leave a run in flight at the hold point") as step:
+            self._in_flight_s = stage.timeline.now()
+            self._held = require_in_flight(stage, step, "in_flight", IN_FLIGHT_RUN)
 
-    with closing(sandbox.agent()) as agent:
-        with timeline.step("offload", "Run with offload: large values go to the store") as step:
-            agent.start()
-            run = stage.run_and_wait(OFFLOAD_RUN, step.waiting)
-            stage.findings.offload = _require_phase(step, agent, Phase.OFFLOAD)
-            view = RunView.of(stage, agent, run.run_id)
-            _require_green(stage, step, view, "offload")
-            _require_exact_offload(stage, step, agent, view)
-        with timeline.step("in_flight", "Leave a run in flight at the hold point") as step:
-            stage.hold(True)
-            in_flight_began = timeline.now()
-            sandbox.airflow.api.trigger(DAG_ID, IN_FLIGHT_RUN, stage.conf())
-            _wait_for_hold(stage, step)
-            held = RunView.of(stage, agent, IN_FLIGHT_RUN)
-            step.require(
-                "in_flight_holds_references",
-                "The run in flight holds references, and no task of it runs",
-                held.state(HOLD) == "scheduled" and len(held.references) == _offloaded_cells(stage),
-                f"{HOLD} is {held.state(HOLD)}; {len(held.references)} references",
-            )
-    timeline.add_span("phase", "offload", phase_began)
-
-    reverted_at = datetime.now(UTC)
-    broken_began = timeline.now()
-    with timeline.step("revert", "Bare revert to inline, as the runbook's step 1 does") as step:
-        _redeploy(stage, step, Phase.INLINE)
-    phase_began = timeline.now()
-
-    with closing(sandbox.agent()) as agent:
+    def reverted(self, stage: Stage) -> None:
+        """What the bare revert broke, the repair, and what it leaves behind."""
+        timeline = stage.timeline
         with timeline.step("break", "Release the run in flight: its consumers receive path strings") as step:
-            agent.start()
             stage.hold(False)
             stage.wait_for_run(IN_FLIGHT_RUN, step.waiting)
-            timeline.add_span("run", IN_FLIGHT_RUN, in_flight_began)
-            _require_phase(step, agent, Phase.INLINE)
-            broken = RunView.of(stage, agent, IN_FLIGHT_RUN)
+            timeline.add_span("run", IN_FLIGHT_RUN, self._in_flight_s)
+            require_phase(stage, step)
+            broken = RunView.of(stage, IN_FLIGHT_RUN)
             _require_break(stage, step, broken)
 
-        with timeline.step("retrigger", "Find the runs in flight that hold references, clear them, wait") as step:
-            step.waiting("the scan for references")
-            found = retrigger.find(agent, stage.base_path, reverted_at)
-            affected = found.runs
-            for warning in found.warnings:
-                step.warn("retrigger_scan", "The scan for references has a reservation", warning, "Look at it by hand.")
-            step.require(
-                "retrigger_found",
-                "The affected run, and no other, is found",
-                [(run.dag_id, run.run_id) for run in affected] == [(DAG_ID, IN_FLIGHT_RUN)],
-                "found: " + (", ".join(f"{run.dag_id} {run.run_id}" for run in affected) or "none"),
-            )
+        with timeline.step(
+            "retrigger", "Find the suspects of the revert, clear them and their producers, wait"
+        ) as step:
             rerun_began = timeline.now()
-            for each in affected:
-                for warning in retrigger.clear(agent, each).warnings:
-                    step.warn("retrigger_clear", "Clearing has a reservation", warning, "Look at it by hand.")
-            sandbox.family.wait_until(
-                lambda: retrigger.finished(sandbox.airflow.api, affected, step.waiting) is not None,
-                "the cleared runs",
-                timeout_s=300,
-            )
+            _retrigger(stage, step)
             healed_at = timeline.now()
             timeline.add_span("run", f"{IN_FLIGHT_RUN} (again)", rerun_began)
-            timeline.add_span("broken", "consumers receive path strings", broken_began, healed_at)
-            healed = RunView.of(stage, agent, IN_FLIGHT_RUN)
-            _require_green(stage, step, healed, "healed")
+            timeline.add_span("broken", "consumers receive path strings", stage.moved_s, healed_at)
+            healed = RunView.of(stage, IN_FLIGHT_RUN)
+            require_green(stage, step, healed, "healed")
             step.require(
                 "healed_no_reference",
                 "The healed run holds no reference any more",
@@ -128,79 +102,51 @@ def play(stage: Stage) -> None:
             )
 
         with timeline.step("left_behind", "List what the revert leaves behind") as step:
-            _list_leftovers(stage, step, agent, expected=held)
+            orphans = _list_leftovers(stage, step, self._held)
 
-    timeline.add_span("phase", "inline", phase_began)
-    orphans = stage.findings.orphans
-    stage.findings.strategies.append(
-        StrategyResult(
-            name="runbook",
-            tasks_broken=sum(bool(broken.received(task)) for task in CONSUMERS),
-            tasks_rerun=len(healed.ran_since(broken)),
-            time_broken_s=round(healed_at - broken_began, 1),
-            objects_orphaned=len(orphans),
-            bytes_orphaned=sum(orphan["size"] for orphan in orphans),
-            bytes_moved=None,
+        stage.findings.strategies.append(
+            StrategyResult(
+                name="runbook",
+                tasks_broken=broken_tasks(broken),
+                tasks_rerun=len(healed.ran_again(broken)),
+                time_broken_s=round(healed_at - stage.moved_s, 1),
+                objects_orphaned=len(orphans),
+                bytes_orphaned=sum(orphan["size"] for orphan in orphans),
+                bytes_moved=None,
+            )
         )
-    )
 
 
-def _redeploy(stage: Stage, step: CurrentStep, phase: Phase) -> None:
-    settings = settings_for(phase, path=stage.base_path, threshold=stage.threshold)
-    with stage.timeline.span("restart", f"restart into {phase.value}"):
-        took = stage.sandbox.redeploy(settings, step.waiting)
-    stage.findings.restarts_s.append(round(took, 1))
-
-
-def _require_phase(step: CurrentStep, agent: AgentSession, phase: Phase) -> requests.Resolution:
-    resolution = requests.Resolution.from_json(agent.request(requests.RESOLVE))
+def _retrigger(stage: Stage, step: CurrentStep) -> None:
+    step.waiting("the scan for suspects")
+    reverted = Span(stage.moved_at.isoformat(), None, Phase.INLINE.value, "the backend was reverted to inline")
+    query = SuspectsQuery(stage.base_path, windows=(reverted,), producers=True)
+    found = retrigger.look(stage.agent, query, step.waiting)
+    for warning in (*found.answer.warnings, *(said for run in found.runs for said in run.warnings)):
+        step.warn("retrigger_scan", "The scan for suspects has a reservation", warning, "Look at it by hand.")
     step.require(
-        f"{step.id}_phase",
-        f"A process that starts now resolves the phase {phase.value}",
-        resolution.phase == phase.value,
-        f"phase {resolution.phase}: class {resolution.class_path}, path {resolution.path.value!r}, "
-        f"threshold {resolution.threshold.value!r}",
-        "The carrier's edit did not take: look at the sources of the settings in `data`.",
-        resolution.to_json(),
+        "retrigger_found",
+        "The affected run, and no other, is found, with every consumer of it",
+        [run.key for run in found.clearable] == [(DAG_ID, IN_FLIGHT_RUN)]
+        and set(CONSUMERS) <= {each.task_id for each in found.clearable[0].to_clear if each.role == SUSPECT},
+        "found: " + (", ".join(f"{run.dag_id} {run.run_id}" for run in found.clearable) or "none"),
+        data={"runs": [run.to_json() for run in found.runs]},
     )
-    return resolution
+    for affected in found.clearable:
+        for warning in AgentWay(stage.agent).clear(affected, ()).warnings:
+            step.warn("retrigger_clear", "Clearing has a reservation", warning, "Look at it by hand.")
+    for affected in found.clearable:
+        stage.wait_for_run(affected.run_id, step.waiting)
 
 
-def _require_green(stage: Stage, step: CurrentStep, view: RunView, name: str) -> None:
-    failed = sorted({i.task_id for i in view.instances if i.state in ("failed", "upstream_failed")})
-    step.require(
-        f"{name}_run_green",
-        f"Run {view.run.run_id} is green",
-        view.run.state == "success",
-        f"the run is {view.run.state}" + (f"; failed: {', '.join(failed)}" if failed else ""),
-    )
-    step.require(
-        f"{name}_values_verified",
-        "Every consumer got what was pushed, by type and digest",
-        view.values_verified(len(stage.sizes)) and not any(view.received(task) for task in CONSUMERS),
-        f"{sum(r['equal'] for r in view.observed('compare_cells'))} of {len(stage.sizes)} values are equal",
-    )
-    flow = view.control_flow()
-    step.require(
-        f"{name}_control_flow",
-        "Branch, short-circuit and expansion went the way that their XComs say",
-        flow == CONTROL_FLOW and sum(i.task_id == PRODUCER for i in view.instances) == len(stage.sizes),
-        ", ".join(f"{task} {state}" for task, state in flow.items()),
-    )
-
-
-def _offloaded_cells(stage: Stage) -> int:
-    return sum(size >= stage.threshold for size in stage.sizes)
-
-
-def _require_exact_offload(stage: Stage, step: CurrentStep, agent: AgentSession, view: RunView) -> None:
+def _require_exact_offload(stage: Stage, step: CurrentStep, view: RunView) -> None:
     expected = {index: size for index, size in enumerate(stage.sizes) if size >= stage.threshold}
     referenced = {
         xcom.map_index: xcom.reference
         for xcom in view.references
         if xcom.task_id == PRODUCER and xcom.key == "return_value"
     }
-    objects = {item.uri: item.size for item in _objects(agent, stage)}
+    objects = {item.uri: item.size for item in objects_of(stage)}
     sizes = {index: objects.get(uri or "") for index, uri in referenced.items()}
     step.require(
         "offload_exact",
@@ -212,26 +158,11 @@ def _require_exact_offload(stage: Stage, step: CurrentStep, agent: AgentSession,
     )
 
 
-def _wait_for_hold(stage: Stage, step: CurrentStep) -> None:
-    api = stage.sandbox.airflow.api
-
-    def held() -> bool:
-        instances = api.task_instances(DAG_ID, IN_FLIGHT_RUN)
-        producers = [i for i in instances if i.task_id == PRODUCER]
-        done = sum(i.state == "success" for i in producers)
-        hold = next((i.state for i in instances if i.task_id == HOLD), None)
-        step.waiting(f"the producers: {done} of {len(stage.sizes)} done, {HOLD} is {hold or 'not scheduled'}")
-        idle = not any(i.state in ("running", "queued") for i in instances)
-        return idle and done == len(stage.sizes) and hold == "scheduled"
-
-    stage.sandbox.family.wait_until(held, "the run to reach the hold point", timeout_s=300, poll_s=0.5)
-
-
 def _require_break(stage: Stage, step: CurrentStep, view: RunView) -> None:
     paths = {str(xcom.reference) for xcom in view.references}
     for task in CONSUMERS:
         got = view.received(task)
-        broken = len(got) == _offloaded_cells(stage) and all(record["received"] in paths for record in got)
+        broken = len(got) == offloaded_cells(stage) and all(record["received"] in paths for record in got)
         sample = got[0]["received"] if got else None
         step.require(
             "break_path_string" if task == "summarise" else "break_path_string_compared",
@@ -253,7 +184,7 @@ def _require_break(stage: Stage, step: CurrentStep, view: RunView) -> None:
     step.require(
         "break_inline_intact",
         "Values below the threshold are untouched by the revert",
-        len(intact) == len(stage.sizes) - _offloaded_cells(stage),
+        len(intact) == len(stage.sizes) - offloaded_cells(stage),
         f"{len(intact)} of {len(stage.sizes)} values are still equal to what was pushed",
     )
 
@@ -262,29 +193,20 @@ def _outcome(state: str | None) -> str:
     return {"success": "succeeded all the same", "failed": "failed"}.get(state or "", f"is {state}")
 
 
-def _objects(agent: AgentSession, stage: Stage) -> list[requests.ObjectItem]:
-    records = agent.stream(requests.OBJECTS, {"base_path": stage.base_path})
-    return [requests.ObjectItem.from_json(record) for record in records]
-
-
-def _list_leftovers(stage: Stage, step: CurrentStep, agent: AgentSession, *, expected: RunView) -> None:
-    # Objects first: one that is written while we list must not look like an orphan.
-    objects = _objects(agent, stage)
-    items = [
-        requests.ReferenceItem.from_json(record)
-        for record in agent.stream(requests.REFERENCES, {"base_path": stage.base_path})
-    ]
-    referenced = {item.uri for item in items}
-    orphans = [{"path": item.uri, "size": item.size} for item in objects if item.uri not in referenced]
-    stage.findings.orphans.extend(orphans)
+def _list_leftovers(stage: Stage, step: CurrentStep, expected: RunView) -> list[Mapping[str, Any]]:
+    orphans = new_orphans(stage)
     step.require(
         "orphans_listed",
         "The objects of the re-triggered run are orphaned, and no others",
         {orphan["path"] for orphan in orphans} == {xcom.reference for xcom in expected.references},
-        f"{len(orphans)} objects, {sum(item['size'] for item in orphans):,} bytes, that no reference names",  # type: ignore[misc]
+        f"{len(orphans)} objects, {sum(item['size'] for item in orphans):,} bytes, that no reference names",
         data={"orphans": orphans},
     )
-    stranded = [item for item in items if item.kind == requests.REFERENCE and item.run_state in ("success", "failed")]
+    stranded = [
+        item
+        for item in references_of(stage)
+        if item.kind == requests.REFERENCE and item.run_state in FINISHED_RUN_STATES
+    ]
     stage.findings.stranded = len(stranded)
     if stranded:
         step.warn(
@@ -295,3 +217,4 @@ def _list_leftovers(stage: Stage, step: CurrentStep, agent: AgentSession, *, exp
             "Stay in dual-read after a flip (backend kept, threshold -1): there every reference still resolves.",
             {"runs": sorted({item.run_id for item in stranded})},
         )
+    return orphans

@@ -1,0 +1,91 @@
+"""The hard kill-switch: pause first, then revert to ``inline`` at once, clear what pushed references, unpause.
+
+It is for a backend that cannot be imported or configured. Here the backend works, so that its cost compares with that of
+the other ways down: the values in the store are pushed again, and nothing that reads them starts before.
+"""
+
+from __future__ import annotations
+
+from xcomctl.change.pauses import AgentPauses
+from xcomctl.model.rehearsal import StrategyResult
+from xcomctl.rehearsal.scenarios.interface import CONSUMERS, DAG_ID, PRODUCER, Stage
+from xcomctl.rehearsal.scenarios.observations import (
+    broken_tasks,
+    new_orphans,
+    require_green,
+    require_in_flight,
+    require_phase,
+)
+from xcomctl.rehearsal.scenarios.runs import RunView
+
+HARD_RUN = "rehearsal-hard"
+
+
+class Hard:
+    """The hard way down, act by act."""
+
+    _held: RunView
+
+    def in_flight(self, stage: Stage) -> None:
+        """A run that the kill-switch will hit."""
+        with stage.timeline.step("hard_in_flight", "Leave a run in flight at the hold point") as step:
+            self._in_flight_s = stage.timeline.now()
+            self._held = require_in_flight(stage, step, "hard_in_flight", HARD_RUN)
+
+    def down(self, stage: Stage) -> None:
+        """After the kill-switch, which ends when the run is green."""
+        timeline = stage.timeline
+        with timeline.step("hard", "Look at the run that was in flight: its values were pushed again") as step:
+            green_s = stage.arrived_s
+            timeline.add_span("run", HARD_RUN, self._in_flight_s, green_s)
+            require_phase(stage, step)
+            after = RunView.of(stage, HARD_RUN)
+            broken, again = broken_tasks(after), after.ran_again(self._held)
+            failed = after.failed()
+            step.require(
+                "hard_none_broken",
+                "No task is broken: none received a path string, none failed",
+                broken == 0 and not failed,
+                f"{broken} tasks received a path string" + (f"; failed: {', '.join(failed)}" if failed else ""),
+            )
+            pushed = {(PRODUCER, xcom.map_index) for xcom in self._held.references}
+            step.require(
+                "hard_rerun",
+                "What pushed the references was run again, and nothing else",
+                {(each.task_id, each.map_index) for each in again} == pushed,
+                f"{len(again)} of {len(after.instances)} tasks ran again: "
+                + ", ".join(sorted(f"{each.task_id}[{each.map_index}]" for each in again)),
+            )
+            last = max((each.end_date for each in again if each.end_date), default=None)
+            readers = [each.start_date for each in after.instances if each.task_id in CONSUMERS]
+            step.require(
+                "hard_readers_waited",
+                "No reader started before the values were there again",
+                last is not None and all(start is not None and start >= last for start in readers),
+                f"the last value was pushed at {last}, the readers started at {', '.join(str(each) for each in readers)}",
+            )
+            require_green(stage, step, after, "hard")
+            step.require(
+                "hard_no_reference",
+                "The run holds no reference any more",
+                not after.references,
+                f"{len(after.references)} references",
+            )
+            step.require(
+                "hard_unpaused",
+                "The DAG is unpaused, as it was before",
+                AgentPauses(stage.fleet).states().get(DAG_ID) is False,
+                f"{DAG_ID} is {'unpaused' if AgentPauses(stage.fleet).states().get(DAG_ID) is False else 'paused'}",
+            )
+            orphans = new_orphans(stage)
+        stage.findings.strategies.append(
+            StrategyResult(
+                name="hard",
+                tasks_broken=broken,
+                tasks_rerun=len(again),
+                time_broken_s=round(green_s - stage.moved_s, 1),
+                objects_orphaned=len(orphans),
+                bytes_orphaned=sum(orphan["size"] for orphan in orphans),
+                bytes_moved=None,
+            )
+        )
