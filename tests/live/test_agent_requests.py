@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.support.rows import column_value
-from tests.support.walk import SIZES, THRESHOLD, Walk, literal, sql
+from tests.support.walk import KEPT, OFFLOADED, SIZES, THRESHOLD, Walk, literal, sql
 from xcomctl.deployment.agent_errors import AgentError, RequestFailed
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
@@ -28,8 +28,7 @@ from xcomctl.model.settings import THRESHOLD as THRESHOLD_SETTING
 from xcomctl.rehearsal.sandbox.airflow import HOLD_POOL
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD, PRODUCER
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, INLINE_RUN, OFFLOAD_RUN
-
-OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
+from xcomctl.rehearsal.scenarios.soft import SOFT_RUN
 
 #: The run that this file may change, and the sizes of its cells.
 OWN_RUN = "rehearsal-agent-requests"
@@ -206,14 +205,14 @@ def test_a_class_that_does_not_import_is_told_in_airflows_words_and_survived(wal
 def test_objects_are_listed_with_their_sizes(walk: Walk, agent: AgentSession) -> None:
     # Other test files leave objects of their own under the base path, but none of this DAG.
     items, answer = objects(agent, base_path=walk.base_path, under=DAG_ID)
-    assert sorted(item.size for item in items) == sorted(OFFLOADED * 2)
+    assert sorted(item.size for item in items) == sorted(OFFLOADED + KEPT)
     assert (answer.objects, answer.bytes) == (len(items), sum(item.size for item in items))
     assert answer.base_path == walk.base_path
     assert answer.requests == 1
     assert all(item.modified is not None for item in items)
     orphans = {(orphan["path"], orphan["size"]) for orphan in walk.report.orphans}
-    stranded = {item.uri for item in references(agent, run_id=OFFLOAD_RUN)[0]}
-    assert {(item.uri, item.size) for item in items if item.uri not in stranded} == orphans
+    kept = {item.uri for item in references(agent, dag_id=DAG_ID)[0]}
+    assert {(item.uri, item.size) for item in items if item.uri not in kept} == orphans
     everything, _ = objects(agent)
     assert {item.uri for item in items} <= {item.uri for item in everything}
 
@@ -272,7 +271,8 @@ def test_references_are_narrowed_in_the_database(walk: Walk, agent: AgentSession
     assert all(item.run_start and item.run_end and item.run_start < (item.timestamp or "") for item in found)
     # Without a base path it is that of the context: under ``inline`` the carrier still names it.
     assert answer == requests.ReferencesAnswer(len(OFFLOADED), 0, 0, 1, base_path=walk.base_path)
-    assert references(agent, dag_id=DAG_ID)[0] == references(agent, run_id=OFFLOAD_RUN)[0] == found
+    assert references(agent, run_id=OFFLOAD_RUN)[0] == found
+    assert references(agent, dag_id=DAG_ID)[0] == found + references(agent, run_id=SOFT_RUN)[0]
     for params in (
         {"run_id": INLINE_RUN},
         {"run_id": IN_FLIGHT_RUN},

@@ -437,7 +437,7 @@ def test_a_running_process_that_tells_no_environment(walk: Walk) -> None:
     title = "[celeryd: celery@host:MainProcess] -active- (worker)"
     environment = {**walk.env, "AIRFLOW_HOME": str(home)}
     process = subprocess.Popen([walk.python, "-c", code, title], env=environment, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)  # fmt: skip
+                               stdout=subprocess.PIPE, cwd=home)  # fmt: skip
     try:
         assert process.stdout is not None and process.stdout.readline() == b"up\n"
         with AgentSession(walk.warm.reach(walk.sandbox.airflow.environment())) as session:

@@ -12,13 +12,12 @@ import pytest
 from tests.live.test_refs import missing_object
 from tests.support.commands import Done, script, together, unreachable, xcomctl
 from tests.support.preflight import offload
-from tests.support.walk import SIZES, THRESHOLD, Walk
+from tests.support.walk import OFFLOADED, SIZES, Walk
 from xcomctl.model.phases import BASE_XCOM
 from xcomctl.model.settings import BACKEND
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, PRODUCER
 from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
 
-OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
 RUN = ("-d", DAG_ID, "-r", OFFLOAD_RUN)
 
 

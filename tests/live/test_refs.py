@@ -13,14 +13,14 @@ from tests.support.commands import Done, together, unreachable, xcomctl
 from tests.support.object_store import owner
 from tests.support.preflight import offload
 from tests.support.rows import column_value, copies_of, gone_dag, xcoms_of
-from tests.support.walk import SIZES, THRESHOLD, Walk, literal, sql
+from tests.support.walk import KEPT, OFFLOADED, Walk, literal, sql
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.model import requests
 from xcomctl.model.refs import RefItem, RefsQuery, RefTotals
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
+from xcomctl.rehearsal.scenarios.soft import SOFT_RUN
 
-OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
 #: Rows of the two scans whose memory is compared, and what the further 9,000 may cost.
 FEW, MANY = 1_000, 10_000
 SLOPE_BYTES = 6_000_000
@@ -103,17 +103,18 @@ def test_every_reference_meets_its_object_in_one_listing(typed: dict[str, Done])
     done = typed["json"]
     assert done.code == 0, done.err
     found = done.record["references"]
-    assert sorted(each["size"] for each in found) == sorted(OFFLOADED)
+    assert sorted(each["size"] for each in found) == sorted(KEPT)
     assert {(each["dag_id"], each["run_id"], each["run_state"], each["state"]) for each in found} == {
-        (DAG_ID, OFFLOAD_RUN, "success", "present")
+        (DAG_ID, run, "success", "present") for run in (OFFLOAD_RUN, SOFT_RUN)
     }
     totals = done.record["totals"]
-    assert (totals["references"], totals["reference_bytes"]) == (len(OFFLOADED), sum(OFFLOADED))
+    assert (totals["references"], totals["reference_bytes"]) == (len(KEPT), sum(KEPT))
     # The re-triggered run left as many objects behind, which no row names any more; other visits leave theirs.
-    assert totals["objects"] - totals["unreferenced"] == len(OFFLOADED) <= totals["unreferenced"]
+    assert totals["objects"] - totals["unreferenced"] == len(KEPT)
+    assert totals["unreferenced"] >= len(OFFLOADED)
     assert (totals["list_requests"], totals["head_requests"]) == (1, 0)
     (entry,) = typed["journal"].lines
-    assert (entry["action"], entry["data"]["totals"]["references"]) == ("scan", len(OFFLOADED))
+    assert (entry["action"], entry["data"]["totals"]["references"]) == ("scan", len(KEPT))
 
 
 def test_text_names_what_there_is_and_what_it_comes_to(typed: dict[str, Done]) -> None:
@@ -127,7 +128,7 @@ def test_objects_of_a_dag_and_the_rows_that_name_them(typed: dict[str, Done]) ->
     *items, end = typed["objects"].lines
     named = [each for each in items if each["kind"] == "reference"]
     lonely = [each for each in items if each["kind"] == "unreferenced"]
-    assert (len(named), len(lonely)) == (len(OFFLOADED), len(OFFLOADED))
+    assert (len(named), len(lonely)) == (len(KEPT), len(OFFLOADED))
     assert all(f"/{DAG_ID}/{IN_FLIGHT_RUN}/" in each["uri"] for each in lonely)
     assert end["totals"]["young"] == len(OFFLOADED)  # their rows might yet come, for all that the listing tells
 
@@ -143,7 +144,7 @@ def test_what_dangles_is_named_and_fails(typed: dict[str, Done]) -> None:
 def test_a_store_that_does_not_answer_leaves_the_rows(typed: dict[str, Done]) -> None:
     done = typed["unreachable"]
     assert done.code == 5
-    assert len(done.record["references"]) == done.record["totals"]["unasked"] == len(OFFLOADED)
+    assert len(done.record["references"]) == done.record["totals"]["unasked"] == len(KEPT)
     assert done.record["totals"]["store_error"]
     assert done.record["totals"]["dangling"] == 0
 
@@ -204,7 +205,7 @@ def test_archives_are_looked_into_pickles_without_unpickling(walk: Walk, agent: 
     assert sources.count("_airflow_deleted__xcom__20260101000000") == len(OFFLOADED)
     assert [each.uri for each in found if each.source == "_xcom_archive"] == [path]
     assert {each.source for each in without} == {"xcom"}
-    assert totals.references == bare.references == len(OFFLOADED)
+    assert totals.references == bare.references == len(KEPT)
 
 
 def test_the_run_in_flight_comes_first_among_those_at_risk(walk: Walk) -> None:
@@ -218,7 +219,7 @@ def test_the_run_in_flight_comes_first_among_those_at_risk(walk: Walk) -> None:
     (ours,) = [each for each in runs if each["run_id"] == IN_FLIGHT_RUN]
     assert (ours["state"], ours["references"]) == ("running", len(OFFLOADED))
     assert ours["waiting"].get("scheduled") == 1, HOLD
-    (finished,) = [each for each in runs if each["run_id"] == OFFLOAD_RUN]
+    (finished,) = [each for each in runs if each["run_id"] == SOFT_RUN]
     assert finished["latest"] and finished["state"] not in ("queued", "running")
 
 

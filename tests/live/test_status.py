@@ -16,12 +16,11 @@ import pytest
 
 from tests.support.commands import Done, api_options, together, unreachable, xcomctl
 from tests.support.preflight import offload
-from tests.support.walk import SIZES, THRESHOLD, Walk
+from tests.support.walk import KEPT, OFFLOADED, THRESHOLD, Walk
 from xcomctl.model.phases import BASE_XCOM
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN
 
-OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
 SIGNALS = ["signal_xcom_errors", "signal_path_string", "signal_settings", "signal_control_flow"]
 
 
@@ -145,7 +144,7 @@ def test_a_full_scan_is_recorded_and_shown_with_its_age(screens: dict[str, Done]
     before, after = screens["unscanned"], screens["full"]
     assert (before.check("last_scan")["status"], before.check("last_rehearsal")["status"]) == ("warn", "warn")
     assert after.check("last_scan")["status"] == "ok"
-    assert f"{len(OFFLOADED)} references, 0 dangling" in after.check("last_scan")["detail"]
+    assert f"{len(KEPT)} references, 0 dangling" in after.check("last_scan")["detail"]
     (entry,) = screens["journal"].lines
     assert entry["action"] == "scan"
     assert "last_scan" in screens["text"].out and "→ xcomctl probe" in screens["text"].out
@@ -156,7 +155,7 @@ def test_a_dotted_variable_is_a_kill_switch(screens: dict[str, Done]) -> None:
     done = screens["dotted"]
     assert done.code == 3
     assert "KILL-SWITCH" in done.out and "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH is not read" in done.out
-    assert f"→ set {PATH.env}=" in done.out
+    assert "→ xcomctl killswitch --carrier FILE " in done.out and f"# or set {PATH.env}=" in done.out
 
 
 def test_a_store_that_does_not_answer(screens: dict[str, Done]) -> None:

@@ -15,7 +15,7 @@ from tests.support.commands import Done, together, xcomctl
 from tests.support.object_store import PASS, gateway, owner
 from tests.support.preflight import offload
 from tests.support.rows import column_value, gone_dag, xcoms_of
-from tests.support.walk import SIZES, THRESHOLD, Walk, literal
+from tests.support.walk import KEPT, Walk, literal
 from xcomctl.model.settings import PATH
 
 DAG, TASK = "stored_shapes", "task"
@@ -214,7 +214,7 @@ def test_values_are_written_below_the_folder_and_whole(walk: Walk, seen: Seen) -
 def test_refs_still_tells_of_every_reference(seen: Seen) -> None:
     totals = seen.done["refs"].record["totals"]
     assert (totals["unasked"], totals["store_error"]) == (0, "")
-    assert totals["reference_bytes"] == sum(size for size in SIZES if size >= THRESHOLD)
+    assert totals["reference_bytes"] == sum(KEPT)
     assert totals["outside"] and totals["dangling"]
 
 

@@ -13,21 +13,18 @@ from tests.support import dags
 from tests.support.commands import Done, api_options, together, unreachable, xcomctl
 from tests.support.preflight import offload
 from tests.support.rows import column_value, xcoms_of
-from tests.support.walk import SIZES, THRESHOLD, Walk, sql
+from tests.support.walk import OFFLOADED, SIZES, THRESHOLD, Walk, sql
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
 from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
 
-OFFLOADED = [size for size in SIZES if size >= THRESHOLD]
 TRUSTING_RUN = "verify-trusting"
 FLIPPED = ("-d", DAG_ID, "-r", OFFLOAD_RUN)
 
 
 def a_trusting_dag(walk: Walk) -> None:
     """A DAG whose consumers trust what they pull."""
-    file = walk.sandbox.airflow.folder / "dags" / f"{dags.DAG_ID}.py"
-    file.write_text(dags.SOURCE)
-    dags.parse_now(walk, file)
+    dags.add(walk)
 
 
 def after_the_flip(walk: Walk) -> tuple[Done, Done]:
@@ -74,23 +71,13 @@ def when_something_is_wrong(walk: Walk) -> dict[str, Done]:
 
 def a_trusting_run_in_flight(walk: Walk) -> None:
     """Its value is in the store, and its consumers wait for the hold point."""
-    walk.sandbox.airflow.wait_for_dag(dags.DAG_ID, lambda what: None)
-    api = walk.sandbox.airflow.api
-    api.trigger(dags.DAG_ID, TRUSTING_RUN, {"size": 3 * THRESHOLD})
-
-    def held() -> bool:
-        states = {each.task_id: each.state for each in api.task_instances(dags.DAG_ID, TRUSTING_RUN)}
-        return states.get("produce") == "success" and states.get("hold") == "scheduled"
-
-    walk.sandbox.family.wait_until(held, "the trusting run to be held", timeout_s=120, poll_s=0.5)
+    dags.hold_run(walk, dags.DAG_ID, TRUSTING_RUN, 3 * THRESHOLD)
 
 
 def every_task_succeeded_on_a_path(walk: Walk) -> dict[str, Any]:
     """After the bare revert: as the contexts stand, and as one that was flipped back would see it afterwards."""
     api = walk.sandbox.airflow.api
-    walk.sandbox.family.wait_until(
-        lambda: api.run(dags.DAG_ID, TRUSTING_RUN).finished, "the trusting run", timeout_s=120, poll_s=0.5
-    )
+    dags.wait_for_run(walk, dags.DAG_ID, TRUSTING_RUN)
     states = {each.task_id: each.state for each in api.task_instances(dags.DAG_ID, TRUSTING_RUN)}
     journal = walk.sandbox.folder / "verify.jsonl"
     arguments = ("-d", dags.DAG_ID, "-r", TRUSTING_RUN)

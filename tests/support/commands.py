@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.walk import Walk
+from tests.support.walk import Site, Walk
 
 ROOT = Path(__file__).parents[2]
 #: Every exit code that a command documents.
@@ -50,34 +50,67 @@ class Done:
         return self
 
 
-def xcomctl(
-    walk: Walk,
+@dataclass(frozen=True)
+class Typed:
+    """A command before it is run: its words, and the environment in which they are typed."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+
+
+def typed(
+    site: Site,
     command: str,
     *arguments: str,
     variables: Mapping[str, str] | None = None,
     journal: Path | None = None,
+    killed_after: int | str | None = None,
+    fresh: bool = False,
+) -> Typed:
+    """``xcomctl COMMAND`` with the sandbox's Airflow as its one context; how :func:`xcomctl` says."""
+    environment = site.sandbox.airflow.environment() if variables is None else {**site.env, **variables}
+    module = ["xcomctl"] if killed_after is None else ["tests.support.killed", str(killed_after)]
+    argv = [sys.executable, "-m", *module, command, *arguments]
+    if not {"--via", "--python", "-D", "--api"} & set(arguments):
+        argv += ["--python", str(site.python)]
+        if site.warm is not None and not fresh:
+            argv += ["--via", site.warm.prefix]
+            environment = site.warm.environment(environment)
+    environment.setdefault(
+        "XDG_STATE_HOME", str(journal.parent if journal is not None else site.sandbox.folder / "state")
+    )
+    if journal is not None:
+        argv += ["--journal", str(journal)]
+    return Typed(argv, environment)
+
+
+def run(command: Typed) -> Done:
+    """Run it to its end."""
+    done = subprocess.run(
+        list(command.argv), env=dict(command.environment), capture_output=True, text=True, timeout=400, cwd=ROOT
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def xcomctl(
+    site: Site,
+    command: str,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    journal: Path | None = None,
+    killed_after: int | str | None = None,
     fresh: bool = False,
 ) -> Done:
     """``xcomctl COMMAND`` with the sandbox's Airflow as its one context.
 
     ``variables`` are put on top of an environment that has none of the four settings; without them the sandbox's own
     environment is taken as it stands, whatever the phase of the walk. Airflow is loaded already in that context
-    (:mod:`tests.support.warm`); a ``fresh`` one is started for this command, as it is for a person.
+    (:mod:`tests.support.warm`); a ``fresh`` one is started for this command, as it is for a person. ``killed_after``: the
+    child is killed, with SIGKILL, by its journal: after so many entries, or as :mod:`tests.support.killed` says.
     """
-    environment = walk.sandbox.airflow.environment() if variables is None else {**walk.env, **variables}
-    argv = [sys.executable, "-m", "xcomctl", command, *arguments]
-    if not {"--via", "--python", "-D", "--api"} & set(arguments):
-        argv += ["--python", str(walk.python)]
-        if not fresh:
-            argv += ["--via", walk.warm.prefix]
-            environment = walk.warm.environment(environment)
-    environment.setdefault(
-        "XDG_STATE_HOME", str(journal.parent if journal is not None else walk.sandbox.folder / "state")
+    return run(
+        typed(site, command, *arguments, variables=variables, journal=journal, killed_after=killed_after, fresh=fresh)
     )
-    if journal is not None:
-        argv += ["--journal", str(journal)]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=400)
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def together(commands: Mapping[str, Callable[[], Done]]) -> dict[str, Done]:
@@ -87,10 +120,10 @@ def together(commands: Mapping[str, Callable[[], Done]]) -> dict[str, Done]:
         return {name: future.result() for name, future in futures.items()}
 
 
-def api_options(walk: Walk) -> tuple[list[str], dict[str, str]]:
+def api_options(site: Site) -> tuple[list[str], dict[str, str]]:
     """The options and variables that name the sandbox's REST API."""
-    user, password = walk.sandbox.airflow.login
-    url = walk.sandbox.airflow.url
+    user, password = site.sandbox.airflow.login
+    url = site.sandbox.airflow.url
     return ["--api", url, "--api-user", user], {"XCOMCTL_API_PASSWORD": password, "NO_PROXY": "127.0.0.1"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tests.support.walk import Walk, literal, sql
+from tests.support.walk import Site, Walk, literal, sql
 
 DAG_ID = "trusting_consumers"
 
@@ -46,6 +46,34 @@ def trusting_consumers():
 
 trusting_consumers()
 """
+
+
+def add(walk: Walk, dag_id: str = DAG_ID) -> None:
+    """The DAG whose consumers trust what they pull, by this id."""
+    file = walk.sandbox.airflow.folder / "dags" / f"{dag_id}.py"
+    file.write_text(SOURCE.replace(DAG_ID, dag_id))
+    parse_now(walk, file)
+
+
+def hold_run(site: Site, dag_id: str, run_id: str, size: int) -> None:
+    """A run of it whose value has this size, and whose consumers wait for the hold point."""
+    site.sandbox.airflow.wait_for_dag(dag_id, lambda what: None)
+    api = site.sandbox.airflow.api
+    api.trigger(dag_id, run_id, {"size": size})
+
+    def held() -> bool:
+        states = {each.task_id: each.state for each in api.task_instances(dag_id, run_id)}
+        return states.get("produce") == "success" and states.get("hold") == "scheduled"
+
+    site.sandbox.family.wait_until(held, f"{run_id} to be held", timeout_s=120, poll_s=0.5)
+
+
+def wait_for_run(site: Site, dag_id: str, run_id: str) -> None:
+    """Wait until it is over."""
+    api = site.sandbox.airflow.api
+    site.sandbox.family.wait_until(
+        lambda: api.run(dag_id, run_id).finished, f"{run_id} to be over", timeout_s=120, poll_s=0.5
+    )
 
 
 def parse_now(walk: Walk, file: Path) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.walk import Walk, literal, sql
+from tests.support.walk import Site, Walk, literal, sql
 
 
-def column_value(walk: Walk, value: Any) -> str:
+def column_value(site: Site, value: Any) -> str:
     """A JSON value as SQL for the line's column: the bytes of its JSON, or JSONB."""
     text = literal(json.dumps(value))
-    return f"convert_to({text}, 'UTF8')" if walk.line == "2" else f"{text}::jsonb"
+    return f"convert_to({text}, 'UTF8')" if site.line == "2" else f"{text}::jsonb"
 
 
 @contextmanager

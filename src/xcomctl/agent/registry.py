@@ -33,6 +33,10 @@ MODULES = {
     requests.RUN_REVIEW: "xcomctl.agent.requests.run_review",
     requests.RUN_STATE: "xcomctl.agent.requests.run_state",
     requests.STATUS: "xcomctl.agent.requests.status",
+    requests.BARRIER: "xcomctl.agent.requests.barrier",
+    requests.PAUSES: "xcomctl.agent.requests.pauses",
+    requests.SUSPECTS: "xcomctl.agent.requests.suspects",
+    requests.STEP_FACTS: "xcomctl.agent.requests.step_facts",
 }
 
 

@@ -235,7 +235,9 @@ def journal(recent: Recent) -> Iterator[Check]:
         yield row("last_rehearsal", JOURNAL, Status.WARN, "nobody has rehearsed yet", "xcomctl rehearse")
     else:
         status = Status.OK if rehearsal.verdict is Verdict.OK else Status.WARN
-        yield row("last_rehearsal", JOURNAL, status, f"{_verdict(rehearsal)}, {age(rehearsal)} ago", "xcomctl rehearse")
+        played = ", ".join(str(name) for name in rehearsal.data.get("scenarios", ()))
+        said = f"{_verdict(rehearsal)}, {age(rehearsal)} ago" + (f": {played}" if played else "")
+        yield row("last_rehearsal", JOURNAL, status, said, "xcomctl rehearse")
     for kind in (PREFLIGHT, VERIFY):
         entry = recent.latest.get(kind)
         if entry is not None:

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from xcomctl import __version__
@@ -20,9 +19,12 @@ from xcomctl.clients.airflow_api import FINISHED_RUN_STATES, AirflowApi, ApiErro
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.errors import UserError
-from xcomctl.journal.local import LocalJournal, now, this_actor
+from xcomctl.journal.interface import Journal, Where
+from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.open import opened
 from xcomctl.model import requests, way_out
 from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
 from xcomctl.model.redaction import redact
 from xcomctl.model.status import StatusAnswer, StatusQuery
 from xcomctl.model.suspects import Observation
@@ -207,13 +209,13 @@ def unmeasured(check_id: str, title: str, why: str, hint: str = "") -> Check:
     return Check(check_id, RUN, title, Status.SKIP, redact(why), redact(hint))
 
 
-def observed_before(journal: Path | None, deployment: str | None, names: Collection[str]) -> list[Observation]:
+def observed_before(journal: Journal, deployment: str | None, names: Collection[str]) -> list[Observation]:
     """What the journal's entries saw of these contexts' phases, oldest first. Raises ``JournalError``.
 
     Of contexts by these names alone: what some other Airflow resolves tells nothing about this one's schedulers.
     """
     found: deque[Observation] = deque(maxlen=_MOST_OBSERVATIONS)
-    for entry in LocalJournal(journal).entries():
+    for entry in journal.entries():
         if entry.deployment != deployment:
             continue
         for context in entry.data.get("contexts") or ():
@@ -240,9 +242,14 @@ def with_next_steps(
         worst = _worst_phase(report.contexts)
         resolved = (str(each.resolution.path.value or "") for each in report.contexts if each.resolution)
         path = planned_path or next(filter(None, resolved), None)
-        lines += way_out.steps(worst, path, options)
+        broken = any(
+            each.resolution.class_path is None and each.resolution.backend.value == OBJECT_STORAGE_BACKEND
+            for each in report.contexts
+            if each.resolution is not None
+        )
+        lines += [way_out.hard_step(options)] if broken else way_out.steps(worst, path, options)
         if report.run:
-            lines += way_out.clear_steps(report.run["dag_id"], report.run["run_id"], handed_over)
+            lines += way_out.clear_steps(report.run["dag_id"], report.run["run_id"], handed_over, options)
     hints = [check.hint for check in report.checks if check.status in (Status.FAIL, Status.SKIP) and check.hint]
     if report.run and report.verdict == KILL_SWITCH:
         lines.append(way_out.pull_step(report.run["dag_id"], report.run["run_id"], options))
@@ -258,13 +265,13 @@ def _worst_phase(contexts: Sequence[VerifiedContext]) -> str:
     )
 
 
-def record(report: VerifyReport, deployment: str | None, path: Path | None) -> None:
+def record(report: VerifyReport, deployment: str | None, where: Where) -> None:
     """Append the verification to the journal. Raises ``JournalError``."""
     first = next((each for each in report.contexts if each.resolution is not None), None)
     versions = {"xcomctl": __version__}
     if first is not None:
         versions |= {"airflow": first.airflow, "common_io": first.common_io}
-    LocalJournal(path).append(
+    opened(where).append(
         JournalEntry(
             action=ACTION,
             actor=this_actor(),

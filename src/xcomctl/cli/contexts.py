@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import shlex
 import sys
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from xcomctl.deployment.deployments import ApiEntry, Deployment
     from xcomctl.deployment.reach.interface import Reach
     from xcomctl.errors import UserError
+    from xcomctl.journal.interface import Where
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--python", metavar="PATH", help="the Python that has Airflow: over there with --via, else on this machine"
     )
-    named = group.add_argument(
-        "-D", "--deployment", metavar="NAME", help="a deployment of xcomctl.toml, all its contexts"
-    )
-    named.completer = _deployments  # type: ignore[attr-defined]
+    add_deployment_options(group, "a deployment of xcomctl.toml, all its contexts")
+
+
+def add_deployment_options(group: Any, what: str) -> None:
+    """Add ``-D``, with this help, and ``--config``."""
+    named = group.add_argument("-D", "--deployment", metavar="NAME", help=what)
+    named.completer = _deployments
     group.add_argument("--config", metavar="FILE", type=Path, help="the xcomctl.toml (default: the nearest one)")
 
 
@@ -89,13 +94,16 @@ def _without_contexts(chosen: Deployment | None) -> UserError:
 
 
 def spelled(args: argparse.Namespace) -> str:
-    """The options that name the same contexts, to be put behind a command that is printed; without secrets."""
+    """The options that name the same contexts and the same journal, to be put behind a command that is printed; without
+    secrets."""
     from xcomctl.model.redaction import redact
 
     words = ["-D", args.deployment] if args.deployment else []
     for prefix in args.via:
         words += ["--via", redact(prefix)]
     words += ["--python", args.python] if args.python else []
+    words += ["--config", str(args.config)] if args.config else []
+    words += ["--journal", redact(args.journal)] if args.journal else []
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
@@ -103,10 +111,15 @@ def fleet(args: argparse.Namespace, chosen: Deployment | None) -> Fleet:
     """Every context that was chosen. Raises :class:`~xcomctl.errors.UserError` for a deployment that has none."""
     from xcomctl.assess.fleet import Fleet
 
+    return Fleet(some_reaches(args, chosen), log(args.verbose))
+
+
+def some_reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
+    """The way into every context that was chosen. Raises as :func:`fleet`."""
     found = reaches(args, chosen)
     if not found:
         raise _without_contexts(chosen)
-    return Fleet(found, log(args.verbose))
+    return found
 
 
 def log(verbose: bool) -> Callable[[str, str], None]:
@@ -119,9 +132,9 @@ def log(verbose: bool) -> Callable[[str, str], None]:
     return show
 
 
-def journal(args: argparse.Namespace, chosen: Deployment | None) -> Path | None:
-    """The journal that the options or the deployment name, ``None`` for the user's own."""
-    given: Path | None = args.journal
+def journal(args: argparse.Namespace, chosen: Deployment | None) -> Where:
+    """The journal that the options or the deployment name, a file or a URL; ``None`` for the user's own."""
+    given: str | None = args.journal
     return given or (chosen.journal if chosen is not None else None)
 
 
@@ -130,7 +143,7 @@ def add_output_options(parser: argparse.ArgumentParser, *formats: str) -> Any:
     group = parser.add_argument_group("output")
     group.add_argument("-o", "--output", choices=("text", *formats), default="text", help="format (default: text)")
     group.add_argument("-v", "--verbose", action="store_true", help="show what the contexts log, on standard error")
-    group.add_argument("--journal", metavar="FILE", type=Path, help="the journal (default: the deployment's, else the user's own)")  # fmt: skip
+    group.add_argument("--journal", metavar="FILE", help="the journal, a file or a URL (default: the deployment's, else the user's own)")  # fmt: skip
     return group
 
 
@@ -171,6 +184,16 @@ def seconds(text: str) -> float:
     if not 0 < value < 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def time(text: str) -> datetime.datetime:
+    """A moment with a zone, for argparse."""
+    from xcomctl.model.journal_entry import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time with a zone, such as 2026-06-06T12:00:00Z") from None
 
 
 def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:

@@ -18,7 +18,8 @@ from xcomctl.model.verdicts import Verdict
 #: Modules of this package, in the order of ``--help``. Each has ``register(subparsers)``, which adds one command and
 #: sets ``run`` (arguments to exit code) as its default; what ``run`` needs it imports when it runs.
 COMMANDS = (
-    "status", "refs", "pull", "preflight", "probe", "rehearse", "verify", "journal", "dags", "completion",
+    "status", "refs", "pull", "preflight", "probe", "rehearse", "plan", "flip", "wait", "killswitch", "retrigger", "verify",
+    "journal", "dags", "completion",
 )  # fmt: skip
 
 EXIT_UNEXPECTED = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xcomctl.cli import api, contexts
@@ -85,7 +84,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     output.add_argument("-q", "--quiet", action="store_true", help="show problems only")
     output.add_argument("-v", "--verbose", action="store_true", help="show what the contexts log, on standard error")
-    output.add_argument("--journal", metavar="FILE", type=Path, help="journal to record it in")
+    output.add_argument("--journal", metavar="FILE", help="journal to record it in, a file or a URL")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 

@@ -227,10 +227,12 @@ def _query(
     logs: bool,
 ) -> RunReviewQuery:
     from xcomctl.assess import verify
+    from xcomctl.journal.open import opened
     from xcomctl.model.verification import RunReviewQuery
 
     names = {context.name for context in report.contexts}
-    before = verify.observed_before(contexts.journal(args, chosen), chosen.name if chosen is not None else None, names)
+    journal = opened(contexts.journal(args, chosen))
+    before = verify.observed_before(journal, chosen.name if chosen is not None else None, names)
     seen = (*before, *verify.observed_now(report.contexts))
     return RunReviewQuery(args.dag_id, run_id, seen, default_base_path=base_path, logs=logs)
 

@@ -11,7 +11,7 @@ resolve            --                     :class:`Resolution`         --
 references         :class:`ReferenceItem` :class:`ReferencesAnswer`   dag_id, run_id, unfinished_only, base_path
 xcoms              :class:`XcomItem`      :class:`XcomsAnswer`        dag_id, run_id, values_below
 objects            :class:`ObjectItem`    :class:`ObjectsAnswer`      base_path, under
-clear              --                     :class:`ClearAnswer`        dag_id, run_id, tasks
+clear              --                     :class:`ClearAnswer`        dag_id, run_id, tasks, spare_running, kill
 roundtrip_write    --                     :class:`WriteAnswer`        values, base_path, threshold
 roundtrip_read     --                     :class:`ReadAnswer`         stored, base_path, threshold
 preflight          Check                  PreflightAnswer             those of PreflightOptions (model/preflight.py)
@@ -27,6 +27,10 @@ pull               PulledItem             PulledAnswer                those of P
 probe              Difference             ProbeAnswer                 those of ProbeQuery (model/probe.py)
 run_review         Check                  RunReviewAnswer             those of RunReviewQuery (model/verification.py)
 status             --                     StatusAnswer                those of StatusQuery (model/status.py)
+barrier            --                     BarrierAnswer               those of BarrierQuery (model/barrier_evidence.py)
+pauses             --                     PausesAnswer                those of PausesQuery (model/pauses.py)
+suspects           SuspectRun             SuspectsAnswer              those of SuspectsQuery (model/retrigger.py)
+step_facts         --                     StepFactsAnswer             those of StepFactsQuery (model/plan.py)
 =================  =====================  ==========================  =============================
 """
 
@@ -62,12 +66,16 @@ PROBE = "probe"
 RUN_REVIEW = "run_review"
 RUN_STATE = "run_state"
 STATUS = "status"
+BARRIER = "barrier"
+PAUSES = "pauses"
+SUSPECTS = "suspects"
+STEP_FACTS = "step_facts"
 
 #: Every request that an agent of this version knows.
 REQUESTS = (
     IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ, PREFLIGHT, PREFLIGHT_LIST,
     CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN, REFERENCE_OBJECTS, AT_RISK, PULL, PROBE, RUN_REVIEW, RUN_STATE,
-    STATUS,
+    STATUS, BARRIER, PAUSES, SUSPECTS, STEP_FACTS,
 )  # fmt: skip
 
 #: Why a request failed, the ``reason`` field of an error frame.
@@ -284,11 +292,15 @@ class ClearedInstance(Record):
 
 @dataclass(frozen=True)
 class ClearAnswer(Record):
-    """What was cleared, and the state of the run afterwards."""
+    """What was cleared, and the state of the run afterwards.
+
+    ``running`` names what runs and was to be spared: then nothing was cleared.
+    """
 
     cleared: tuple[ClearedInstance, ...]
     run_state: Optional[str]
     warnings: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from xcomctl.model.phases import Phase, path_problem
-from xcomctl.model.references import normalized_base
+from xcomctl.model.references import covers, normalized_base
 from xcomctl.model.refs import AtRiskRun
 from xcomctl.model.requests import Record, Resolution
 from xcomctl.model.verdicts import Check, Verdict, verdict_of
@@ -175,7 +175,7 @@ def _reads(phase: str, path: Optional[str], base_path: str) -> bool:
     """
     if phase == Phase.INLINE.value or path is None or path_problem(path) is not None:
         return False
-    return f"{normalized_base(base_path).rstrip('/')}/".startswith(f"{normalized_base(path).rstrip('/')}/")
+    return covers(path, base_path)
 
 
 def one_path(database: DatabaseState) -> Optional[str]:

@@ -47,8 +47,6 @@ STEPS = (
     PhaseStep(Phase.MISCONFIGURED, Phase.DUAL_READ, Direction.REPAIR),
 )
 
-#: Where the soft kill-switch starts; it ends in ``dual-read`` and is the step down of the same name.
-SOFT_KILLSWITCH_STARTS = frozenset({Phase.OFFLOAD})
 #: Where the hard kill-switch may start; it ends in ``inline`` and is no adjacent step.
 HARD_KILLSWITCH_STARTS = frozenset({Phase.OFFLOAD, Phase.DUAL_READ, Phase.MISCONFIGURED})
 

@@ -8,12 +8,12 @@ common-io 1.11.0. With 1.5.3 on 2.11.2 there is no F4, and a string under the ba
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from xcomctl.model.phases import Line
 from xcomctl.model.references import Kind, classify, scheme_of
+from xcomctl.model.versions import missing_object_gives_path, numbers
 from xcomctl.roundtrip import describe
 from xcomctl.roundtrip.compare import CAME_BACK, PUSH_RAISED, READ_RAISED, Pair
 
@@ -72,7 +72,7 @@ def _second_decode(pair: Pair, setting: Setting) -> Optional[str]:
     text = pair.value.value
     if setting.line is not Line.AF2 or setting.offloaded or not isinstance(text, str):
         return None
-    if _number(setting.common_io) < (1, 5, 4) or pair.backend.reached != CAME_BACK:
+    if numbers(setting.common_io) < (1, 5, 4) or pair.backend.reached != CAME_BACK:
         return None
     try:
         decoded = json.loads(text)
@@ -165,7 +165,7 @@ def _taken_for_reference(pair: Pair, setting: Setting) -> Optional[str]:
     if not describe.same(pair.base.value, text):
         return None
     error = pair.backend.error
-    unread = _number(setting.common_io) < (1, 6, 2) and isinstance(error, FileNotFoundError)  # caught from then on (F2)
+    unread = not missing_object_gives_path(setting.common_io) and isinstance(error, FileNotFoundError)
     if pair.backend.reached == READ_RAISED and (unread or isinstance(error, IsADirectoryError)):
         return f"{_shown(pair)} raises {type(error).__name__} on read"
     content = pair.value.objects.get(text)
@@ -180,10 +180,6 @@ def _undecodable(pair: Pair, setting: Setting) -> Optional[str]:
     if not setting.offloaded or not pair.path_handed_over or not isinstance(pair.base.error, (TypeError, ValueError)):
         return None
     return f"{_shown(pair)} comes back as the path of its object, where BaseXCom raises {pair.base.error}"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 #: The first one that explains a difference gives it its name.

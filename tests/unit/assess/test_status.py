@@ -79,7 +79,7 @@ def test_nothing_is_wrong():
         (screen(answer(INLINE)), "phase", Status.FAIL, "set AIRFLOW__CORE__XCOM_BACKEND="),
         (screen(answer(INLINE), database=replace(DATABASE, references=0)), "phase", Status.OK, "xcomctl status --full"),
         (screen(answer(replace(OFFLOAD, phase="misconfigured"))), "phase", Status.FAIL, "set AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH="),
-        (screen(answer(replace(OFFLOAD, class_path=None, class_error="no"))), "phase", Status.FAIL, "preflight --only provider"),
+        (screen(answer(replace(OFFLOAD, class_path=None, class_error="no"))), "phase", Status.FAIL, "killswitch --hard"),
         (
             screen(answer(replace(OFFLOAD, backend=ResolvedSetting("no.Such", "x"), class_path=None, phase="unknown"))),
             "phase", Status.FAIL, "set AIRFLOW__CORE__XCOM_BACKEND=",
@@ -191,6 +191,6 @@ def test_the_screen_as_text(width):
     text = stream.getvalue()
     assert "act now (exit 3)" in text
     assert re.search(r"FAIL +phase +KILL-SWITCH", text)
-    assert "→ set AIRFLOW__CORE__XCOM_BACKEND=" in text
+    assert "→ xcomctl killswitch --carrier FILE  # or set AIRFLOW__CORE__XCOM_BACKEND=" in text
     if width is not None:
         assert all(len(line) <= width for line in text.splitlines() if not line.lstrip().startswith("→"))

@@ -119,7 +119,7 @@ def test_the_journal_tells_of_the_same_contexts_of_the_same_deployment(tmp_path:
     ):
         contexts = [{"name": name, "phase": phase}, {"name": "silent"}, "odd"]
         journal.append(JournalEntry("verify", this_actor(), now(), deployment, data={"contexts": contexts}))
-    (found,) = verify.observed_before(journal.path, "a", {"scheduler", "silent"})
+    (found,) = verify.observed_before(journal, "a", {"scheduler", "silent"})
     assert (found.context, found.phase, found.source) == ("scheduler", "inline", "verify")
 
 

@@ -35,7 +35,11 @@ def imported(*arguments: str) -> set[str]:
         ("--version",),
         ("nonsense",),
         ("dags", "list"),
-        *((command, "--help") for command in ("rehearse", "journal", "status", "refs", "pull", "probe", "verify")),
+        ("journal", "--journal", "no-such-file"),
+        *(
+            (command, "--help")
+            for command in ("rehearse", "journal", "status", "refs", "pull", "probe", "verify", "killswitch")
+        ),
     ],
 )
 def test_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:

@@ -13,7 +13,6 @@ from xcomctl.model.transitions import (
     HARD_KILLSWITCH_STARTS,
     LARGE_FORMS,
     SETUPS,
-    SOFT_KILLSWITCH_STARTS,
     STEPS,
     Direction,
     Misconfiguration,
@@ -136,7 +135,6 @@ def test_steps():
         if step is not None and step.direction is not Direction.REPAIR:
             back = step_between(target, start)
             assert back is not None and {step.direction, back.direction} == {Direction.UP, Direction.DOWN}
-    assert all(step_between(start, Phase.DUAL_READ) for start in SOFT_KILLSWITCH_STARTS)
     assert Phase.UNKNOWN not in HARD_KILLSWITCH_STARTS
 
 
