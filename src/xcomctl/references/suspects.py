@@ -10,13 +10,14 @@ from typing import Any, Callable, Optional
 from xcomctl.airflow_compat import trigger_kwargs
 from xcomctl.metadata import risk, started, starts, traces
 from xcomctl.metadata.started import RunRow
+from xcomctl.metadata.starts import Start
 from xcomctl.metadata.tables import Tables
 from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, url_like_rows
 from xcomctl.model.downstream import Structure
 from xcomctl.model.handed_over import holds_path, path_in
 from xcomctl.model.references import Owner
 from xcomctl.model.requests import ALIAS, REFERENCE
-from xcomctl.model.retrigger import WAITING, Span, SuspectRun, SuspectsQuery
+from xcomctl.model.retrigger import RUNNING, WAITING, Span, SuspectRun, SuspectsQuery
 from xcomctl.model.suspects import Window, suspects, windows
 from xcomctl.references import rerun
 from xcomctl.references.rerun import Known, Place
@@ -98,8 +99,8 @@ class Look:
         """A closer look at one run; ``None`` where nothing of it matters."""
         of_run = (self.connection, self.tables, run.dag_id, run.run_id)
         states = started.states_of(*of_run)
-        pushed, proofs, counts, first = self._values(run, states)
         begun = {(each.task_id, each.map_index): each for each in starts.starts_of(*of_run)}
+        pushed, proofs, counts, first = self._values(run, states, begun)
         found = suspects(rerun.ran(begun), self.bad, first)
         self._traces(run, proofs)
         producers = self.query.producers and (
@@ -129,11 +130,12 @@ class Look:
         )
 
     def _values(
-        self, run: RunRow, states: Mapping[Place, Optional[str]]
+        self, run: RunRow, states: Mapping[Place, Optional[str]], begun: Mapping[Place, Start]
     ) -> tuple[dict[Place, list[str]], dict[Place, list[str]], tuple[int, int], Optional[datetime.datetime]]:
         """Keys of references by who pushed them, proofs, how many references and aliases, and when the first was pushed.
 
-        What an instance passed on that waits to run again is on its way out.
+        What an instance left that runs again, or waits to, is on its way out: 2.x removes it some time after the start.
+        The time of a reference counts all the same, since until then others can read it.
         """
         pushed: dict[Place, list[str]] = {}
         proofs: dict[Place, list[str]] = {}
@@ -142,12 +144,14 @@ class Look:
         for row in risk.urls_of_runs(self.connection, self.tables, [run.id]):
             kind = kind_of(row.text, self.base_path, Owner(row.dag_id, row.run_id, row.task_id))
             place = (row.task_id, row.map_index)
+            stays = _stays(states.get(place), begun.get(place), row.timestamp)
             if kind == REFERENCE:
                 references += 1
-                pushed.setdefault(place, []).append(row.key)
+                if stays:
+                    pushed.setdefault(place, []).append(row.key)
             elif kind == ALIAS and path_in(row.text, self.base_path) is not None:
                 aliases += 1
-                if states.get(place) in WAITING:
+                if not stays:
                     continue
                 proofs.setdefault(place, []).append(f"its value {row.key} is a path string")
             else:
@@ -176,6 +180,15 @@ class Look:
             else:
                 if holds_path(kwargs, self.base_path):
                     proofs.setdefault((task_id, index), []).append("a path string in the kwargs of its trigger")
+
+
+def _stays(state: Optional[str], start: Optional[Start], pushed: Optional[datetime.datetime]) -> bool:
+    """Whether what an instance pushed then is not removed anyway, since it has not begun again and is not about to."""
+    if state in WAITING:
+        return False
+    if state not in RUNNING or start is None or start.started is None or pushed is None:
+        return True
+    return pushed > start.started
 
 
 def spans(bad: Sequence[Window]) -> tuple[Span, ...]:

@@ -158,3 +158,26 @@ def test_runs_are_found_by_what_started_in_a_window_and_was_not_over_before(data
 
     assert found([(11, 20)], 5) == found([(0, 1), (24, None)], 5) == [("dag", "run")]
     assert found([(13.5, 20)], 5) == found([(11, 20)], 30) == []
+
+
+def test_a_producer_that_runs_again_is_not_waited_for_and_one_that_pushed_while_it_runs_is(database):
+    """Killed after the clear and called again: what it pushed before may still be there for a while."""
+    database.add("UPDATE dag_run SET state = 'running'")
+    database.add("DELETE FROM task_instance WHERE task_id <> 'push'")
+    database.add("UPDATE task_instance SET state = 'running', start_date = ?", text(30))
+    database.ran("push", 30)
+    asked = SuspectsQuery(producers=True)
+    assert look(database, asked)[1] == []
+    database.add("UPDATE xcom SET timestamp = ?", text(31))
+    _, (run,) = look(database, asked)
+    assert [each.name for each in run.held_by(())] == ["push"]
+
+
+def test_a_path_that_was_passed_on_by_an_earlier_try_hands_nothing_over_any_more(database):
+    """The one that passed it on runs again, in the window still, and so does another reader beside it."""
+    database.add("DELETE FROM xcom")
+    database.pushed("read", OWN, 13)
+    for task_id in ("read", "last"):
+        database.add("UPDATE task_instance SET state = 'running', start_date = ? WHERE task_id = ?", text(16), task_id)
+        database.ran(task_id, 16)
+    assert look(database)[1] == []
