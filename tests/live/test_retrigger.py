@@ -57,8 +57,6 @@ def healed_in_spite_of_kills(walk: Walk) -> dict[str, Any]:
         seen["untouched"] = tries(walk)
         through_api = (*OF_RUN, "--producers", "-y", *options)
         seen["killed"] = [retrigger(*through_api, killed_after=entries) for entries in (1, 2, 3)]
-        # What was cleared before the kill runs meanwhile; while it does, nobody knows yet what it read.
-        dags.wait_for_run(walk, MINE, RUN)
         seen["again"] = retrigger(*through_api, "-o", "json")
         seen["after"] = tries(walk)
         seen["once more"] = retrigger(*through_api)
