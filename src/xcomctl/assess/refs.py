@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xcomctl import __version__
 from xcomctl.assess.fleet import Fleet
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.journal.interface import Where
-from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.local import entry_now
 from xcomctl.journal.open import opened
 from xcomctl.model import requests
-from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.redaction import redact_mapping
 from xcomctl.model.refs import DANGLING, SCAN, AtRiskAnswer, AtRiskQuery, AtRiskRun, RefItem, RefsQuery, RefTotals
 from xcomctl.model.requests import FOREIGN
@@ -121,12 +119,9 @@ def record(scanned: Scanned, deployment: str | None, where: Where) -> str:
     elif scanned.totals.dangling:
         found = Verdict.FAILED
     journal.append(
-        JournalEntry(
-            action=SCAN,
-            actor=this_actor(),
-            at=now(),
-            deployment=deployment,
-            versions={"xcomctl": __version__},
+        entry_now(
+            SCAN,
+            deployment,
             verdict=found,
             data={"base_path": totals["base_path"], "totals": totals, "seconds": scanned.seconds},
         )

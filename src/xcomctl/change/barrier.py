@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xcomctl import __version__
 from xcomctl.assess.fleet import Fleet
 from xcomctl.change.evidence import Gathered, gather, without_rows
 from xcomctl.journal.interface import Where
-from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.local import entry_now, now, this_actor
 from xcomctl.journal.open import opened
 from xcomctl.model.barrier import Accepted, Barrier, HostingProcess, judge, judge_stopped
-from xcomctl.model.journal_entry import JournalEntry, timestamp
+from xcomctl.model.journal_entry import timestamp
 from xcomctl.model.phases import Phase
 from xcomctl.model.verdicts import Verdict
 
@@ -105,14 +104,4 @@ class Barriers:
         return moment
 
     def _append(self, action: str, data: Mapping[str, Any], verdict: Verdict, at: str | None = None) -> None:
-        self._journal.append(
-            JournalEntry(
-                action=action,
-                actor=this_actor(),
-                at=at or now(),
-                deployment=self._deployment,
-                versions={"xcomctl": __version__},
-                verdict=verdict,
-                data=data,
-            )
-        )
+        self._journal.append(entry_now(action, self._deployment, at=at, verdict=verdict, data=data))

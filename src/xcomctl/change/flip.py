@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xcomctl import __version__
 from xcomctl.change.carrier_edit import CarrierEdit
 from xcomctl.change.observed import Standing
 from xcomctl.change.steps import Looked, Steps, at_once
 from xcomctl.deployment.carriers.interface import Carrier
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Where
-from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.local import entry_now
 from xcomctl.journal.lock import Lock
 from xcomctl.journal.open import opened
 from xcomctl.model.journal_entry import JournalEntry
@@ -128,7 +127,6 @@ def write(flip: Flip, journal: Where, deployment: str | None, held: Lock, versio
     """
     assert flip.looked is not None
     kept = opened(journal)
-    base = {"versions": {"xcomctl": __version__, **versions}, "deployment": deployment, "plan": flip.hash}
     before, after = flip.edit.before.to_json(), flip.edit.after.to_json()
     step = flip.looked.step
     data: dict[str, Any] = {
@@ -140,10 +138,10 @@ def write(flip: Flip, journal: Where, deployment: str | None, held: Lock, versio
     }
     if held.took_over is not None:
         data["took_over"] = held.took_over.to_json()
-    kept.append(JournalEntry(ACTION, this_actor(), now(), before=before, after=after, data=data, **base))  # type: ignore[arg-type]
+    kept.append(entry_now(ACTION, deployment, versions=versions, plan=flip.hash, before=before, after=after, data=data))
     held.renew()
     flip.carrier.write(flip.edit.edit)
-    kept.append(_written(flip, base))
+    kept.append(_written(flip, deployment, flip.hash, versions))
 
 
 def last(journal: Where, deployment: str | None, carrier: Carrier, target: Phase) -> JournalEntry | None:
@@ -160,8 +158,7 @@ def finish(flip: Flip, journal: Where, deployment: str | None) -> bool:
     announced = last(journal, deployment, flip.carrier, flip.target)
     if announced is None or announced.verdict is not None:
         return False
-    versions = {"xcomctl": __version__}
-    opened(journal).append(_written(flip, {"versions": versions, "deployment": deployment, "plan": announced.plan}))
+    opened(journal).append(_written(flip, deployment, announced.plan, {}))
     return True
 
 
@@ -170,11 +167,10 @@ def _name(carrier: Carrier) -> str:
     return str(carrier.path.absolute())
 
 
-def _written(flip: Flip, base: Mapping[str, Any]) -> JournalEntry:
+def _written(flip: Flip, deployment: str | None, plan: str | None, versions: Mapping[str, str]) -> JournalEntry:
     data = {"carrier": _name(flip.carrier), "target": flip.target.value, "written": True}
-    return JournalEntry(
-        ACTION, this_actor(), now(), after=flip.edit.after.to_json(), verdict=Verdict.OK, data=data, **base
-    )
+    after = flip.edit.after.to_json()
+    return entry_now(ACTION, deployment, versions=versions, plan=plan, after=after, verdict=Verdict.OK, data=data)
 
 
 def next_steps(target: Phase, options: str, *, fleet_stopped: bool = False) -> Iterator[str]:

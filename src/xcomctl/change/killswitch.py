@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from xcomctl import __version__
 from xcomctl.assess.status import Seen
 from xcomctl.change.agents import Agents
 from xcomctl.change.carrier_edit import NOTHING
@@ -20,13 +17,14 @@ from xcomctl.change.pauses import PauseWay
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Journal, Where
-from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.local import entry_now, now
 from xcomctl.journal.lock import Lock
 from xcomctl.journal.open import opened
 from xcomctl.model import requests
-from xcomctl.model.journal_entry import JournalEntry, parse_time
+from xcomctl.model.journal_entry import parse_time
 from xcomctl.model.killswitch import ACTION, REVERT, Begun, Way
 from xcomctl.model.killswitch_report import DONE, FAILED, TO_DO, Played
+from xcomctl.model.plan import digest
 from xcomctl.model.redaction import redact
 from xcomctl.model.refs import AtRiskQuery, AtRiskRun
 from xcomctl.model.retriggered import Found
@@ -196,15 +194,8 @@ class Player:
     def record(self, action: str, verdict: Verdict | None, **more: Any) -> None:
         """Append an entry of this kill-switch. Raises ``JournalError``."""
         work = self._work
-        entry = JournalEntry(
-            action=action,
-            actor=this_actor(),
-            at=now(),
-            deployment=work.deployment,
-            versions=versions(work.view.seen),
-            plan=work.begun.plan,
-            verdict=verdict,
-            **more,
+        entry = entry_now(
+            action, work.deployment, versions=versions(work.view.seen), plan=work.begun.plan, verdict=verdict, **more
         )
         work.journal.append(entry)
         work.begun = replace(work.begun, entries=(*work.begun.entries, entry))
@@ -256,19 +247,18 @@ def begin_anew(way: Way, view: View, deployment: str | None, data: Mapping[str, 
     """A kill-switch that begins now; its first entry has not been written yet."""
     at = now()
     plan = {"way": way.value, "target": way.target.value, "steps": list(way.steps), "sees": view.sees.to_json(), **data}
-    digest = hashlib.sha256(json.dumps([at, plan], sort_keys=True, default=str).encode()).hexdigest()[:16]
-    entry = JournalEntry(
-        action=ACTION,
-        actor=this_actor(),
+    plan_hash = digest({"at": at, **plan})
+    entry = entry_now(
+        ACTION,
+        deployment,
         at=at,
-        deployment=deployment,
         versions=versions(view.seen),
         before={name: list(phases) for name, phases in view.sees.phases.items()},
         after={name: [way.target.value] for name in view.sees.phases},
-        plan=digest,
+        plan=plan_hash,
         data={**plan, "contexts": [{"name": name, "phase": each} for name, phases in view.sees.phases.items() for each in phases]},
     )  # fmt: skip
-    return Begun(way, digest, at, (entry,))
+    return Begun(way, plan_hash, at, (entry,))
 
 
 def at_risk(work: Work, base_path: str | None, *, unfinished_only: bool) -> list[AtRiskRun]:
@@ -286,15 +276,11 @@ def default_base_path(work: Work) -> str | None:
 
 
 def versions(seen: Seen) -> dict[str, str]:
-    """What an entry says of versions."""
+    """What an entry says of versions, besides xcomctl's own."""
     first = next((answer for answer in seen.answers.values() if answer is not None), None)
     if first is None:
-        return {"xcomctl": __version__}
-    return {
-        "xcomctl": __version__,
-        "airflow": first.airflow,
-        "common_io": first.providers.get("common.io", "not installed"),
-    }
+        return {}
+    return {"airflow": first.airflow, "common_io": first.providers.get("common.io", "not installed")}
 
 
 def _to_do(steps: Sequence[Step]) -> list[Played]:

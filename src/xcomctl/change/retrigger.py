@@ -12,17 +12,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
-from xcomctl import __version__
 from xcomctl.assess.verify import Runs
 from xcomctl.change.clearing import Way
 from xcomctl.clients.airflow_api import ApiError
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Journal
-from xcomctl.journal.local import now, this_actor
+from xcomctl.journal.local import entry_now
 from xcomctl.journal.lock import Lock
 from xcomctl.model import requests
-from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.retrigger import SuspectRun, SuspectsAnswer, SuspectsQuery
 from xcomctl.model.retriggered import Cleared, Found, Outcome, Watched
 from xcomctl.model.verdicts import Verdict
@@ -204,15 +202,4 @@ def record(
 def _append(
     journal: Journal, deployment: str | None, action: str, plan: str, verdict: Verdict | None, **more: Any
 ) -> None:
-    journal.append(
-        JournalEntry(
-            action=action,
-            actor=this_actor(),
-            at=now(),
-            deployment=deployment,
-            versions={"xcomctl": __version__},
-            plan=plan,
-            verdict=verdict,
-            **more,
-        )
-    )
+    journal.append(entry_now(action, deployment, plan=plan, verdict=verdict, **more))

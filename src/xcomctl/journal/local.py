@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from xcomctl import __version__
 from xcomctl.journal.errors import JournalError
 from xcomctl.journal.interface import LOOK, DamagedLine, Journal, decoded, encoded
 from xcomctl.journal.objects import FolderObjects, make_folders, sync_folder, write_all
@@ -46,6 +48,25 @@ def this_actor() -> Actor:
 def now() -> str:
     """The present moment as an entry's ``at``."""
     return timestamp(datetime.now(UTC))
+
+
+def entry_now(
+    action: str,
+    deployment: str | None,
+    *,
+    versions: Mapping[str, str] | None = None,
+    at: str | None = None,
+    **more: Any,
+) -> JournalEntry:
+    """An entry that this process makes now, or made ``at`` that moment. ``versions`` are those besides xcomctl's own."""
+    return JournalEntry(
+        action=action,
+        actor=this_actor(),
+        at=at or now(),
+        deployment=deployment,
+        versions={"xcomctl": __version__, **(versions or {})},
+        **more,
+    )
 
 
 class LocalJournal(Journal):
