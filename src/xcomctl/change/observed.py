@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xcomctl.assess import refs
-from xcomctl.assess.fleet import Context, Fleet
+from xcomctl.assess import refs, status
+from xcomctl.assess.fleet import Fleet
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.errors import UserError
 from xcomctl.model import requests
 from xcomctl.model.phases import Line, Phase, path_problem
 from xcomctl.model.plan import StepFactsAnswer, StepFactsQuery
 from xcomctl.model.preflight import METADATA, PreflightOptions
+from xcomctl.model.redaction import redact
 from xcomctl.model.refs import OUTSIDE, AtRiskQuery, AtRiskRun, RefItem, RefsQuery, RefTotals
 from xcomctl.model.requests import Resolution
-from xcomctl.model.status import StatusAnswer, StatusQuery
+from xcomctl.model.status import StatusAnswer
 from xcomctl.model.verdicts import Check
 from xcomctl.report.text import printable
 
@@ -28,10 +29,12 @@ Waiting = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the contexts are. ``answers`` has ``None`` for one that did not answer, ``problems`` why."""
+    """Where the contexts are. ``answers`` has ``None`` for one that did not answer, ``problems`` why. ``warnings`` are
+    about the metadata database."""
 
     answers: Mapping[str, StatusAnswer | None]
     problems: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def answered(self) -> Mapping[str, StatusAnswer]:
@@ -45,16 +48,30 @@ class Standing:
 
     @property
     def phase(self) -> Phase | None:
-        """The phase of all contexts; ``None`` where they do not agree, or one of them did not answer."""
-        found = set(self.phases.values())
-        return Phase(found.pop()) if len(found) == 1 and not self.problems else None
+        """The phase of all contexts; ``None`` where they do not agree, or one of them did not answer.
+
+        Those with another base path do not agree, whatever their phase: each resolves what the other writes as a string.
+        """
+        phases = set(self.phases.values())
+        return Phase(phases.pop()) if len(phases) == 1 and len(self._paths) < 2 and not self.problems else None
+
+    @property
+    def _paths(self) -> set[str]:
+        """The base paths of the contexts in which one is of any effect."""
+        found = (answer.resolution for answer in self.answered.values())
+        return {str(each.path.value) for each in found if each.phase != Phase.INLINE.value}
 
     @property
     def problem(self) -> str:
         """Why there is no one phase, in a sentence."""
         if self.problems:
             return "; ".join(f"{name} did not answer: {printable(why)}" for name, why in self.problems.items())
-        return "the contexts do not agree: " + "; ".join(f"{name} is {phase}" for name, phase in self.phases.items())
+        beneath = {
+            name: f" below {redact(str(answer.resolution.path.value))}" for name, answer in self.answered.items()
+        }
+        several = len(self._paths) > 1
+        said = (f"{name} is {phase}{beneath[name] if several else ''}" for name, phase in self.phases.items())
+        return f"the contexts do not agree: {'; '.join(said)}"
 
     @property
     def line(self) -> Line:
@@ -110,18 +127,9 @@ _NAMED = 20
 
 def standing(fleet: Fleet, waiting: Waiting, default_path: str | None = None) -> Standing:
     """Ask every context what it resolves and whether its store answers."""
-    more = {} if default_path is None else {"default_base_path": default_path}
-    query = {**StatusQuery().to_json(), **more}
-
-    def one(context: Context) -> tuple[str, StatusAnswer | None, str]:
-        try:
-            waiting(context.name)
-            return context.name, StatusAnswer.from_json(context.session.request(requests.STATUS, query)), ""
-        except AgentError as error:
-            return context.name, None, error.message
-
-    found = fleet.each(one)
-    return Standing({name: answer for name, answer, _ in found}, {name: why for name, answer, why in found if why})
+    seen = status.ask(fleet, {} if default_path is None else {"default_base_path": default_path}, waiting)
+    problems = {name: error.message for name, error in seen.problems.items()}
+    return Standing(seen.answers, problems, () if seen.database is None else seen.database.warnings)
 
 
 def held(fleet: Fleet, base_path: str, waiting: Waiting, *, store: bool) -> Held:

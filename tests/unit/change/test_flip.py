@@ -53,7 +53,9 @@ def test_any_other_step_is_refused_with_the_plan_unless_the_whole_fleet_stands_s
 
 
 def test_there_is_no_step_from_contexts_that_disagree_do_not_answer_or_have_a_class_that_nobody_knows():
-    for where in (standing(one={}, two=DUAL_READ), standing(one={"backend": "my.Backend"})):
+    elsewhere = standing(one=DUAL_READ, two={**DUAL_READ, "path": "s3://store@bucket/other"})
+    assert "s3://store@bucket/other" in elsewhere.problem
+    for where in (standing(one={}, two=DUAL_READ), standing(one={"backend": "my.Backend"}), elsewhere):
         with pytest.raises(Refused):
             step_to(where, Phase.DUAL_READ, fleet_stopped=True, options="")
     silent = Standing({**standing(one={}).answers, "two": None}, {"two": "no agent"})
