@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,15 +50,15 @@ class Planner:
             why = self.standing.problem if start is None else self.standing.resolution.reason
             return self._report(None, target, why, {})
         way = route(start, target)
-        with progress.step("references", "What is stored, and by which runs") as step:
-            stored, problem = self._stored(step.waiting)
-        observed = self._observed(stored, problem)
         if not way:
+            observed = self._observed(*self._stored(None, progress))
             return self._report(start, target, f"every context is {target.value} already", observed)
         with progress.step("step", f"What stands in the way of {way[0].target.value}"):
             edit = self.steps.edit(self.carrier, way[0].target) if self.carrier is not None else None
             wanted = edit.after if edit is not None else self.steps.wanted(way[0].target)
-            looked = self.steps.look(way[0], wanted, edit)
+            looked = self.steps.look(way[0], wanted, edit, sizes=True)
+        stored, problem = self._stored(looked.held, progress)
+        observed = self._observed(stored, problem)
         values = self._values(looked, progress)
         first = self._first(looked, values, stored)
         later = tuple(self._later(step, stored) for step in way[1:])
@@ -70,15 +70,19 @@ class Planner:
 
     # -- what is seen
 
-    def _stored(self, waiting: Callable[[str], None]) -> tuple[Held | None, str]:
-        """What is stored under the base path that resolves, with the sizes of objects; and why it is not known."""
+    def _stored(self, seen: Held | None, progress: Progress) -> tuple[Held | None, str]:
+        """What is stored under the base path that resolves, with the sizes of objects; and why it is not known.
+
+        ``seen`` is what the look at the step needed to know of it already.
+        """
         path = self.steps.base_path
-        if path is None:
-            return None, "no base path resolves, and none is named"
-        try:
-            return held(self.fleet, path, waiting, store=True), ""
-        except AgentError as error:
-            return None, redact(error.message)
+        if seen is not None or path is None:
+            return seen, "" if seen is not None else "no base path resolves, and none is named"
+        with progress.step("references", "What is stored, and by which runs") as step:
+            try:
+                return held(self.fleet, path, step.waiting, store=True), ""
+            except AgentError as error:
+                return None, redact(error.message)
 
     def _values(self, looked: Looked, progress: Progress) -> tuple[Check, ...]:
         """The inline values that the backend would change, refuse or mistake: the scans of the pre-flight (F4, F5, F38)."""
@@ -176,13 +180,9 @@ class Planner:
             yield "tasks that ran while it was misconfigured may have got path strings: xcomctl retrigger --dry-run shows them"
 
     def _report(self, start: Phase | None, target: Phase, because: str, observed: Mapping[str, Any]) -> PlanReport:
-        warnings = tuple(dict.fromkeys(
-            warning for answer in self.standing.answered.values() if answer.database is not None
-            for warning in answer.database.warnings
-        ))  # fmt: skip
         return PlanReport(
             now(), self.deployment, None if start is None else start.value, target.value, because,
-            observed or self._observed(None, "not looked at"), warnings=warnings,
+            observed or self._observed(None, "not looked at"), warnings=self.standing.warnings,
         )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +13,9 @@ from typing import Any
 from xcomctl.change.gates import CATEGORY
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Where
-from xcomctl.journal.open import opened
 from xcomctl.model import preflight, rehearsal
 from xcomctl.model.fingerprint import Fingerprint, Severity, compare
-from xcomctl.model.journal_entry import parse_time
+from xcomctl.model.journal_entry import JournalEntry, parse_time
 from xcomctl.model.phases import Phase
 from xcomctl.model.redaction import redact
 from xcomctl.model.settings import Settings
@@ -113,8 +112,8 @@ def preflight_gate(
     return Check(_PREFLIGHT, CATEGORY, _PREFLIGHT_TITLE, Status.FAIL, first or "none is in the journal", hint)
 
 
-def rehearsals(given: Given, journal: Where) -> Iterator[Rehearsed]:
-    """The rehearsals of the journal from the newest, or the one in the file. Raises :class:`UserError`."""
+def rehearsals(given: Given, entries: Sequence[JournalEntry]) -> Iterator[Rehearsed]:
+    """The rehearsals among the journal's entries from the newest, or the one in the file. Raises :class:`UserError`."""
     if given.rehearsal is not None:
         record = _read(given.rehearsal, rehearsal.SCHEMA, "--rehearsal", "the report.json that xcomctl rehearse writes")
         yield Rehearsed(
@@ -126,15 +125,14 @@ def rehearsals(given: Given, journal: Where) -> Iterator[Rehearsed]:
         )
         return
     # A rehearsal belongs to no deployment: what it was made with is compared.
-    entries = [entry for entry in opened(journal).entries() if entry.action == "rehearse"]
-    for entry in reversed(entries):
+    for entry in (entry for entry in reversed(entries) if entry.action == "rehearse"):
         verdict = None if entry.verdict is None else entry.verdict.value
         scenarios = tuple(entry.data.get("scenarios") or ())
         yield Rehearsed(parse_time(entry.at), verdict, entry.data.get("fingerprint") or {}, scenarios, "the journal")
 
 
-def preflights(given: Given, journal: Where, deployment: str | None) -> Iterator[Preflown]:
-    """The pre-flights of the deployment in the journal from the newest, or the one in the file. Raises :class:`UserError`."""
+def preflights(given: Given, entries: Sequence[JournalEntry], deployment: str | None) -> Iterator[Preflown]:
+    """The pre-flights of the deployment among the journal's entries from the newest, or the one in the file. Raises :class:`UserError`."""
     if given.preflight is not None:
         record = _read(given.preflight, preflight.SCHEMA, "--preflight", "what xcomctl preflight -o json writes")
         contexts = {each["name"]: each.get("target") or {} for each in record.get("contexts") or ()}
@@ -143,10 +141,8 @@ def preflights(given: Given, journal: Where, deployment: str | None) -> Iterator
             str(given.preflight),
         )  # fmt: skip
         return
-    entries = [
-        entry for entry in opened(journal).entries() if entry.action == "preflight" and entry.deployment == deployment
-    ]
-    for entry in reversed(entries):
+    ours = (each for each in reversed(entries) if each.action == "preflight" and each.deployment == deployment)
+    for entry in ours:
         verdict = None if entry.verdict is None else entry.verdict.value
         contexts = {each["name"]: each.get("target") or {} for each in entry.data.get("contexts") or ()}
         yield Preflown(parse_time(entry.at), verdict, entry.data.get("options") or {}, contexts, "the journal")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from xcomctl.assess.fleet import Fleet
 from xcomctl.change import gates, readiness
@@ -89,16 +90,19 @@ class Steps:
         present, line = _present(self._standing), self._standing.line
         return settings_after(wanted_for(target, line, self._asked.given, self._asked.planned, present), present, line)
 
-    def look(self, step: PhaseStep, wanted: Settings, edit: CarrierEdit | None = None) -> Looked:
+    def look(
+        self, step: PhaseStep, wanted: Settings, edit: CarrierEdit | None = None, *, sizes: bool = False
+    ) -> Looked:
         """Everything that stands in the way of a step, asked now, in the order in which it has to be asked.
 
+        ``sizes``: where references are looked at, ask the store for those of their objects too.
         Raises :class:`~xcomctl.errors.UserError` where the journal or a file cannot be read, or the metadata database
         cannot be asked.
         """
         found: list[Check] = [] if edit is None else [gates.carrier(self._standing, edit)]
         repairs = step.direction is Direction.REPAIR and not self._asked.fleet_stopped
         passed = None if repairs else self._barrier(step)
-        stored = self._held(step, wanted)
+        stored = self._held(step, wanted, sizes)
         if self._asked.fleet_stopped and passed is not None:
             passed = self._again(passed)
         if passed is not None:
@@ -181,20 +185,25 @@ class Steps:
 
     def _last_wait(self, target: Phase) -> JournalEntry | None:
         """The last ``wait``, if it was for this phase: what was accepted and said there holds for the step that follows."""
-        last = None
-        for entry in opened(self._journal).entries():
-            if entry.action == ACTION and entry.deployment == self._deployment:
-                last = entry
+        waits = (
+            each for each in reversed(self._entries) if each.action == ACTION and each.deployment == self._deployment
+        )
+        last = next(waits, None)
         return last if last is not None and last.data.get("target") == target.value else None
 
-    def _held(self, step: PhaseStep, wanted: Settings) -> Held | None:
+    @cached_property
+    def _entries(self) -> Sequence[JournalEntry]:
+        """The journal as it was when it was first asked for: a shared one is an object for each entry."""
+        return tuple(opened(self._journal).entries())
+
+    def _held(self, step: PhaseStep, wanted: Settings, sizes: bool) -> Held | None:
         """What is stored, where the step depends on it: towards ``inline``, and where the base path changes."""
         old = self._standing.path
         moves = old is not None and not (wanted.path is not None and covers(wanted.path, old))
         path = self.base_path or wanted.path
         if (step.target is not Phase.INLINE and not moves) or path is None:
             return None
-        return held(self._fleet, path, self._waiting, store=False)
+        return held(self._fleet, path, self._waiting, store=sizes)
 
     def _up(self, step: PhaseStep, wanted: Settings) -> list[Check]:
         asked, seen = self._asked, self._standing.any
@@ -214,11 +223,11 @@ class Steps:
                 OBJECT_STORAGE_BACKEND, wanted.path or "", threshold, compression, seen.airflow,
                 seen.providers.get("common.io", ""),
             )  # fmt: skip
-            found = readiness.rehearsals(asked.readiness, self._journal)
+            found = readiness.rehearsals(asked.readiness, self._entries)
             hint = readiness.rehearse_command(seen.airflow, threshold, self._journal)
             first = readiness.rehearsal_gate(found, planned, asked.readiness.max_age, hint)
         second = readiness.preflight_gate(
-            readiness.preflights(asked.readiness, self._journal, self._deployment),
+            readiness.preflights(asked.readiness, self._entries, self._deployment),
             step.target,
             wanted,
             threshold,

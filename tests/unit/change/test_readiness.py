@@ -137,8 +137,9 @@ def test_the_journals_entries_from_the_newest_those_of_the_deployment(tmp_path):
         data = {"options": {"n": number}, "contexts": [{"name": "one", "target": {}}], "scenarios": ["soft"]}
         at = timestamp(ago(hours=10 - number))
         kept.append(JournalEntry(action, this_actor(), at, deployment, verdict=Verdict.OK, data=data))
-    assert [each.options["n"] for each in readiness.preflights(Given(), where, "prod")] == [3, 0]
-    assert [each.scenarios for each in readiness.rehearsals(Given(), where)] == [("soft",)]
+    entries = list(kept.entries())
+    assert [each.options["n"] for each in readiness.preflights(Given(), entries, "prod")] == [3, 0]
+    assert [each.scenarios for each in readiness.rehearsals(Given(), entries)] == [("soft",)]
 
 
 def test_files_stand_in_for_the_journal(tmp_path):
@@ -152,8 +153,8 @@ def test_files_stand_in_for_the_journal(tmp_path):
         "contexts": [{"name": "one", "target": settings(**OFFLOAD).to_json()}],
     }))  # fmt: skip
     given = Given(report, flown)
-    assert gate(*readiness.rehearsals(given, tmp_path / "none")).status is Status.OK
-    assert preflight(*readiness.preflights(given, tmp_path / "none", None)).status is Status.OK
+    assert gate(*readiness.rehearsals(given, [])).status is Status.OK
+    assert preflight(*readiness.preflights(given, [], None)).status is Status.OK
 
 
 @pytest.mark.parametrize(
@@ -164,5 +165,5 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path, content):
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError) as refused:
-        list(readiness.rehearsals(Given(rehearsal=path), tmp_path / "none"))
+        list(readiness.rehearsals(Given(rehearsal=path), []))
     assert refused.value.verdict is Verdict.REFUSED and str(path) in refused.value.message
