@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+
 from xcomctl.airflow_compat import configuration, loading
+from xcomctl.model.barrier import HEARTBEAT_TIMEOUT, KILL_GRACE
 from xcomctl.model.phases import Line
 
-#: The options and their defaults (``config.yml`` of 2.11 and 3.3), in seconds: without a heartbeat for so long an
-#: instance is given up, and a task that is told to end may take so long.
-_TIMEOUT = {
-    Line.AF2: ("scheduler_zombie_task_threshold", 300),
-    Line.AF3: ("task_instance_heartbeat_timeout", 300),
-}
-_GRACE = ("killed_task_cleanup_time", 60)
+#: The options (``config.yml`` of 2.11 and 3.3), in seconds: without a heartbeat for so long an instance is given up, and a
+#: task that is told to end may take so long.
+_TIMEOUT = {Line.AF2: "scheduler_zombie_task_threshold", Line.AF3: "task_instance_heartbeat_timeout"}
+_GRACE = "killed_task_cleanup_time"
 
 
 def hostname() -> str:
@@ -22,13 +22,13 @@ def hostname() -> str:
 
 def outlives() -> float:
     """Seconds after which a process has ended whose instance was taken from it: heartbeat time-out plus kill grace."""
-    timeout, grace = _TIMEOUT[loading.line()], _GRACE
-    return _seconds("scheduler", *timeout) + _seconds("core", *grace)
+    timeout = _seconds("scheduler", _TIMEOUT[loading.line()], HEARTBEAT_TIMEOUT)
+    return timeout + _seconds("core", _GRACE, KILL_GRACE)
 
 
-def _seconds(section: str, key: str, default: int) -> float:
+def _seconds(section: str, key: str, default: datetime.timedelta) -> float:
     text = configuration.option(section, key)
     try:
-        return float(text) if text is not None else float(default)
+        return float(text) if text is not None else default.total_seconds()
     except ValueError:
-        return float(default)
+        return default.total_seconds()

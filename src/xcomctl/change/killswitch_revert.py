@@ -133,9 +133,8 @@ def _line(work: Work) -> Line:
 
 def _edit(work: Work, path: Path) -> tuple[Carrier, CarrierEdit]:
     """The edit as the file stands now."""
-    planned = _planned(work)
     carrier = open_carrier(path)
-    edit = edit_for(carrier, work.way.target, _line(work), work.wanted.given, planned)
+    edit = edit_for(carrier, work.way.target, _line(work), work.wanted.given, _planned(work))
     _reads_what_is_held(work, edit.after.path)
     return carrier, edit
 

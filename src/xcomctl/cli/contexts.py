@@ -186,6 +186,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def check_tasks(args: argparse.Namespace, *options: str) -> None:
+    """Leave for a usage error unless what was given to these options names a task each: ``DAG.TASK``."""
+    for option in options:
+        for task in getattr(args, option):
+            if not all(task.partition(".")):
+                args.usage_error(f"--{option} {task!r} is not of the form DAG.TASK")
+
+
 def time(text: str) -> datetime.datetime:
     """A moment with a zone, for argparse."""
     from xcomctl.model.journal_entry import parse_time

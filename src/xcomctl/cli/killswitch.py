@@ -59,9 +59,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
-    for task in args.clear:
-        if not all(task.partition(".")):
-            args.usage_error(f"--clear {task!r} is not of the form DAG.TASK")
+    contexts.check_tasks(args, "clear")
     if args.abandon and (args.hard or args.dry_run):
         args.usage_error("--abandon goes alone: it ends what was begun")
     from xcomctl.assess.api_login import connect

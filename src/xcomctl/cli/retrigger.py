@@ -106,10 +106,7 @@ def _check(args: argparse.Namespace) -> None:
         args.usage_error("--until goes with --since")
     if args.since and args.until and args.until < args.since:
         args.usage_error("--until is before --since")
-    for option in ("include", "kill"):
-        for task in getattr(args, option):
-            if not all(task.partition(".")):
-                args.usage_error(f"--{option} {task!r} is not of the form DAG.TASK")
+    contexts.check_tasks(args, "include", "kill")
 
 
 def _query(args: argparse.Namespace, base_path: dict[str, str]) -> SuspectsQuery:

@@ -59,9 +59,7 @@ def asked(args: argparse.Namespace, chosen: Deployment | None) -> Asked:
     from xcomctl.change.steps import Asked
     from xcomctl.deployment.deployments import SettingsEntry
 
-    for task in args.accept:
-        if not all(task.partition(".")):
-            args.usage_error(f"--accept {task!r} is not of the form DAG.TASK")
+    contexts.check_tasks(args, "accept")
     for option in ("unsafe_no_rehearsal", "keep_finished"):
         given = getattr(args, option)
         if given is not None and not given.strip():

@@ -55,9 +55,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
-    for task in args.accept:
-        if not all(task.partition(".")):
-            args.usage_error(f"--accept {task!r} is not of the form DAG.TASK")
+    contexts.check_tasks(args, "accept")
     from xcomctl.change.agents import Agents
     from xcomctl.errors import UserError
     from xcomctl.report.progress import progress_for

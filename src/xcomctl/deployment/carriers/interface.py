@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from xcomctl.errors import UserError
+from xcomctl.journal.objects import sync_folder
 from xcomctl.model.redaction import redact
 from xcomctl.model.settings import NearMiss
 from xcomctl.model.verdicts import Verdict
@@ -155,12 +156,3 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
         if draft is not None:
             with contextlib.suppress(OSError):
                 draft.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename or a new file survives a power cut. Raises ``OSError``."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
