@@ -8,10 +8,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from tests.support.walk import Walk
 from xcomctl.rehearsal.sandbox import objectstore
+from xcomctl.rehearsal.sandbox.ports import free_ports
+from xcomctl.rehearsal.sandbox.processes import Family
 
 #: boto3 is in Airflow's environment, not in ours: one process there answers every call.
 _PROGRAM = """
@@ -100,6 +103,19 @@ def owner(walk: Walk) -> Iterator[Owner]:
             yield Owner(process, connection)
         finally:
             process.stdin.close()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[objectstore.ObjectStore]:
+    """An S3 server without a sandbox around it, as long as the block lasts."""
+    ports = free_ports(objectstore.PORTS)
+    family = Family(folder)
+    try:
+        yield objectstore.start_s3(family, folder / "store", ports)
+    finally:
+        family.stop(grace_s=0.5)  # what it holds goes with it
+        for path in objectstore.sockets(ports):
+            path.unlink(missing_ok=True)
 
 
 def reader(walk: Walk) -> dict[str, str]:
