@@ -59,6 +59,11 @@ class Store:
         if self.is_s3:
             self._count_requests()
 
+    @property
+    def requests(self) -> int:
+        """Calls of the S3 API so far, ``0`` elsewhere: fsspec does not let us see those of other file systems."""
+        return self._requests
+
     def uri(self, below: str) -> str:
         """What is below the base path, as a URI."""
         return f"{self.base_path.rstrip('/')}/{below}"
