@@ -23,7 +23,7 @@ import pytest
 
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.local import LocalReach
-from xcomctl.model import requests
+from xcomctl.model import describe, requests
 from xcomctl.model.phases import Line, Phase
 from xcomctl.model.requests import Read, ReadAnswer, Resolution, WriteAnswer, Written
 from xcomctl.model.settings import SETTINGS
@@ -39,7 +39,6 @@ from xcomctl.model.transitions import (
     expectations,
     sample,
 )
-from xcomctl.roundtrip import describe
 from xcomctl.roundtrip.write import OWNER
 
 #: Large enough for every small form, small enough to be quick.

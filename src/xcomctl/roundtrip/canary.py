@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import xcom_class
+from xcomctl.model import describe
 from xcomctl.model.references import Owner
 from xcomctl.model.requests import REFERENCE, CanaryAnswer
 from xcomctl.references.scan import kind_of
-from xcomctl.roundtrip import describe, wire
+from xcomctl.roundtrip import wire
 from xcomctl.store.folders import missing_folders, remove_empty
 from xcomctl.store.opened import Store, message_of
 from xcomctl.store.versions import erase

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import xcom_class
+from xcomctl.model import describe
 from xcomctl.model.references import Owner
-from xcomctl.roundtrip import describe, wire
+from xcomctl.roundtrip import wire
 from xcomctl.roundtrip.control_flow import Value
 
 #: How far a value got.

@@ -11,10 +11,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
+from xcomctl.model import describe
 from xcomctl.model.phases import Line
 from xcomctl.model.references import Kind, classify, scheme_of
 from xcomctl.model.versions import missing_object_gives_path, numbers
-from xcomctl.roundtrip import describe
 from xcomctl.roundtrip.compare import CAME_BACK, PUSH_RAISED, READ_RAISED, Pair
 
 

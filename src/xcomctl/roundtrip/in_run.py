@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from xcomctl.airflow_compat import loading, xcom_class
+from xcomctl.model import describe
 from xcomctl.model.phases import Line
 from xcomctl.model.probe import CONTROL_FLOW, DATA, RUN, ProbeDifference
 from xcomctl.model.references import Kind, Owner, classify
 from xcomctl.model.requests import Difference
-from xcomctl.roundtrip import control_flow, data, describe, wire
+from xcomctl.roundtrip import control_flow, data, wire
 from xcomctl.roundtrip.compare import CAME_BACK, PUSH_RAISED, READ_RAISED, Pair, Passage, passage
 from xcomctl.roundtrip.control_flow import Value
 from xcomctl.roundtrip.defects import Setting, named

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import xcom_class
+from xcomctl.model import describe
 from xcomctl.model.references import is_stray_path
 from xcomctl.model.requests import REFERENCE, Read
 from xcomctl.model.transitions import Outcome, Sample
 from xcomctl.references.scan import kind_of
-from xcomctl.roundtrip import corpus, describe, wire
+from xcomctl.roundtrip import corpus, wire
 from xcomctl.roundtrip.write import OWNER, described
 
 

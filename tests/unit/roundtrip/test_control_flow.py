@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from xcomctl.model import describe
 from xcomctl.model.references import Kind, classify
-from xcomctl.roundtrip import describe
 from xcomctl.roundtrip.control_flow import LONGEST_JSON, corpus
 from xcomctl.roundtrip.folder import is_folder, new_folder
 

@@ -9,10 +9,11 @@ from typing import Callable, Optional
 from xcomctl.agent.context import RequestContext, RequestError
 from xcomctl.agent.requests.common import base_path_of
 from xcomctl.airflow_compat import loading, xcom_class
+from xcomctl.model import describe
 from xcomctl.model.references import Owner
 from xcomctl.model.requests import ControlFlowAnswer, Difference
 from xcomctl.model.transitions import Sample, ValueForm
-from xcomctl.roundtrip import data, describe
+from xcomctl.roundtrip import data
 from xcomctl.roundtrip.compare import PUSH_RAISED, Pair, pairs
 from xcomctl.roundtrip.control_flow import LONGEST_JSON, Value, corpus
 from xcomctl.roundtrip.corpus import place_objects

@@ -11,13 +11,12 @@ from xcomctl.agent.requests.common import base_path_of, open_metadata
 from xcomctl.airflow_compat import configuration, loading, xcom_class
 from xcomctl.metadata import runs
 from xcomctl.metadata.xcoms import Narrow, ValueRow, count_of_run, iso, latest_run_ids, rows_of_run
-from xcomctl.model import pull
+from xcomctl.model import describe, pull
 from xcomctl.model.frames import MAX_PAYLOAD
 from xcomctl.model.phases import phase_of
 from xcomctl.model.references import Owner, normalized_base
 from xcomctl.model.settings import settings_from
 from xcomctl.references.values import Reader, Resolved
-from xcomctl.roundtrip import describe
 
 #: Characters of a value's text that travel in any case.
 EXCERPT = 400

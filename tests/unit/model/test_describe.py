@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xcomctl.roundtrip.describe import digest, same
+from xcomctl.model.describe import digest, same
 
 VIENNA = zoneinfo.ZoneInfo("Europe/Vienna")
 NIGHT = datetime.datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 — that it has no zone is the point
