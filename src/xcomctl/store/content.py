@@ -47,6 +47,10 @@ class Damaged(Exception):
     """What the store gave is not what was written: cut, changed, or no such compressed data. Says which."""
 
 
+class Cut(Damaged):
+    """What the store gave ended too early, each time: it may be whole when it is asked for again."""
+
+
 @dataclass
 class _Answer:
     """What the store said of an object: its ``length`` and its ``md5`` where it told them, and what it gave of it.
@@ -286,6 +290,6 @@ def md5_of(response: Any, bucket: str) -> Optional[str]:
     return found.group(1).lower() if found else None
 
 
-def _cut(answer: _Answer) -> Damaged:
+def _cut(answer: _Answer) -> Cut:
     promised = "" if answer.length is None else f" of {answer.length:,}"
-    return Damaged(f"the store gave {answer.given:,}{promised} bytes, and no more")
+    return Cut(f"the store gave {answer.given:,}{promised} bytes, and no more")

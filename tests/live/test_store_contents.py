@@ -199,7 +199,7 @@ def test_what_was_cut_is_asked_for_again(world: World, name: str) -> None:
 def test_what_is_cut_each_time_is_damaged(world: World) -> None:
     with world.store.failing(CUT, "small"):
         came, _ = world.read("d/r/t/small.json")
-    assert came.kinds[0] == "Damaged", came
+    assert came.kinds[0] == "Cut", came
     assert came.error == f"the store gave {len(SMALL) // 2:,} of {len(SMALL):,} bytes, and no more"
 
 
