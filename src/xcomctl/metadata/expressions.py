@@ -7,6 +7,14 @@ from typing import Any
 from xcomctl.metadata.tables import Tables
 from xcomctl.model.phases import Line
 
+
+def column_kind(tables: Tables, dialect: str) -> str:
+    """What the column of values is: ``bytes`` (2.x), ``jsonb`` (PostgreSQL), ``json``."""
+    if tables.line is Line.AF2:
+        return "bytes"
+    return "jsonb" if dialect == "postgresql" else "json"
+
+
 #: No reference is longer: a stored string beyond this is not looked into.
 LONGEST_URL = 16 * 1024
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 
 from xcomctl.metadata import expressions
 from xcomctl.metadata.reading import stream
-from xcomctl.metadata.tables import Tables
+from xcomctl.metadata.tables import Tables, key_columns
 from xcomctl.metadata.xcoms import SMALL_ROWS, narrowed, string_in, with_states
 from xcomctl.model.phases import Line
 
@@ -92,7 +92,7 @@ def unchanged(connection: Any, tables: Tables, rows: Sequence[UrlRow]) -> list[U
     import sqlalchemy as sa
 
     xcom = tables.xcom
-    keys = (xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key)
+    keys = key_columns(tables)
     wanted = [(row.dag_run_id, row.task_id, row.map_index, row.key) for row in rows]
     now = {}
     for row in connection.execute(sa.select(*keys, xcom.c.value, xcom.c.timestamp).where(sa.tuple_(*keys).in_(wanted))):

@@ -31,7 +31,7 @@ def read_only(engine: Any) -> Iterator[Any]:
         if dialect == "postgresql":
             connection = connection.execution_options(postgresql_readonly=True)
             connection.execute(sqlalchemy.text(_END_WITH_CLIENT))
-        elif dialect == "mysql":
+        elif dialect in ("mysql", "mariadb"):
             connection.execute(sqlalchemy.text("SET TRANSACTION READ ONLY"))
         elif dialect == "sqlite":
             connection.execute(sqlalchemy.text("PRAGMA query_only = ON"))

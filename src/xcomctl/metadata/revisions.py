@@ -29,3 +29,11 @@ def warning(revision: Optional[str]) -> Optional[str]:
     if revision is None:
         return "the metadata database holds no schema revision: is it Airflow's?"
     return f"xcomctl was not tested with the schema revision {revision}: what it reads may be wrong, writes are refused"
+
+
+def refusal(revision: Optional[str]) -> Optional[str]:
+    """Why nothing is written into a database of this schema; ``None`` for a known one."""
+    if revision in KNOWN:
+        return None
+    known = ", ".join(f"{each} (Airflow {version})" for each, version in KNOWN.items())
+    return f"the metadata database has the schema revision {revision or 'of no Airflow'}, and writes were tried with {known} alone"

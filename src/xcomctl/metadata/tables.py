@@ -88,3 +88,9 @@ def xcom_table(line: Line, metadata: Any, name: str = "xcom") -> Any:
         sa.Column("value", value),
         sa.Column("timestamp", sa.DateTime(timezone=True)),
     )
+
+
+def key_columns(tables: Tables) -> tuple[Any, ...]:
+    """The primary key of ``xcom``."""
+    xcom = tables.xcom
+    return xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key

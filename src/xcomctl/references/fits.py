@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Optional
 
 #: What a string in JSONB may have, in bytes (``JENTRY_OFFLENMASK``, src/include/utils/jsonb.h).
@@ -22,25 +24,32 @@ def misfit(data: bytes) -> Optional[str]:
     Raises ``ValueError`` for what is no JSON.
     """
     try:
-        value = json.loads(data)
+        return misfit_of(json.loads(data))
     except RecursionError:
-        return "nested too deeply"
-    waiting: list[tuple[Any, int]] = [(value, 1)]
-    while waiting:
-        each, depth = waiting.pop()
-        if depth > DEEPEST:
-            return "nested too deeply"
-        if isinstance(each, float) and not math.isfinite(each):
-            return f"holds {json.dumps(each)}"
-        if isinstance(each, str):
-            why = _of_text(each)
-            if why is not None:
-                return why
-        elif isinstance(each, dict):
-            for key, inner in each.items():
-                waiting += [(key, depth + 1), (inner, depth + 1)]
-        elif isinstance(each, list):
-            waiting += [(inner, depth + 1) for inner in each]
+        return "is nested too deeply"
+
+
+def misfit_of(value: Any) -> Optional[str]:
+    """The same of decoded JSON. Memory grows with its depth alone."""
+    levels: list[Iterator[Any]] = [iter((value,))]
+    while levels:
+        if len(levels) - 1 > DEEPEST:
+            return "is nested too deeply"
+        for each in levels[-1]:
+            if isinstance(each, float) and not math.isfinite(each):
+                return f"holds {json.dumps(each)}"
+            if isinstance(each, str):
+                why = _of_text(each)
+                if why is not None:
+                    return why
+            elif isinstance(each, dict):
+                levels.append(chain(each, each.values()))
+                break
+            elif isinstance(each, list):
+                levels.append(iter(each))
+                break
+        else:
+            levels.pop()
     return None
 
 

@@ -33,10 +33,10 @@ def test_what_it_takes(value):
 
 
 def test_nesting(monkeypatch):
-    assert misfit(b"[" * 100_000 + b"]" * 100_000) == "nested too deeply"
+    assert misfit(b"[" * 100_000 + b"]" * 100_000) == "is nested too deeply"
     monkeypatch.setattr(fits, "DEEPEST", 3)
     assert misfit(b"[[[]]]") is None
-    assert misfit(b"[[[[]]]]") == "nested too deeply"
+    assert misfit(b"[[[[]]]]") == "is nested too deeply"
 
 
 def test_a_string_longer_than_an_entry_of_jsonb_may_be(monkeypatch):

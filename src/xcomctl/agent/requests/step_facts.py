@@ -10,7 +10,7 @@ from xcomctl.agent.context import RequestContext
 from xcomctl.agent.requests.common import Metadata, base_path_of, open_metadata
 from xcomctl.airflow_compat.errors import AirflowUnusable
 from xcomctl.metadata.estimates import above
-from xcomctl.model.phases import Line
+from xcomctl.metadata.expressions import column_kind
 from xcomctl.model.plan import Misfit, StepFactsAnswer, StepFactsQuery
 from xcomctl.model.redaction import redact
 from xcomctl.model.references import classify, escapes
@@ -29,19 +29,15 @@ def run(context: RequestContext) -> StepFactsAnswer:
     """Answer the request."""
     query = StepFactsQuery.from_json(context.params)
     with open_metadata() as metadata:
-        answer = StepFactsAnswer(_column(metadata), warnings=metadata.warnings)
+        answer = StepFactsAnswer(
+            column_kind(metadata.tables, metadata.connection.dialect.name), warnings=metadata.warnings
+        )
         if query.threshold is not None:
             context.progress("the sizes of values")
             answer = replace(answer, above=above(metadata.connection, metadata.tables, query.threshold))
         if query.values and answer.column == "jsonb":
             return _with_misfits(context, metadata, answer, query.values)
         return answer
-
-
-def _column(metadata: Metadata) -> str:
-    if metadata.tables.line is Line.AF2:
-        return "bytes"
-    return "jsonb" if metadata.connection.dialect.name == "postgresql" else "json"
 
 
 def _with_misfits(context: RequestContext, metadata: Metadata, answer: StepFactsAnswer, values: int) -> StepFactsAnswer:
