@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.walk import Site, Walk, literal, sql
+from tests.support.walk import Site, Walk, literal, psql, sql
 
 
 def column_value(site: Site, value: Any) -> str:
@@ -19,24 +21,30 @@ def column_value(site: Site, value: Any) -> str:
 @contextmanager
 def gone_dag(walk: Walk, dag_id: str, run_id: str, task_id: str, state: str = "success") -> Iterator[None]:
     """A run with one task instance of a DAG that Airflow does not know any more: no scheduler looks at it."""
-    of_it = f"dag_id = {literal(dag_id)} AND run_id = {literal(run_id)}"
-    when = "execution_date" if walk.line == "2" else "run_after"
-    more, values = ("", "") if walk.line == "2" else (", id, try_number", ", gen_random_uuid(), 1")
+    come, go = of_gone_dag(walk.line, dag_id, run_id, task_id, state)
     try:
-        sql(
-            walk,
-            f"INSERT INTO dag_run (dag_id, run_id, state, run_type, {when}) "
-            f"VALUES ({literal(dag_id)}, {literal(run_id)}, {literal(state)}, 'manual', clock_timestamp())",
-        )
-        sql(
-            walk,
-            f"INSERT INTO task_instance (dag_id, run_id, task_id, state, pool, pool_slots{more}) VALUES "
-            f"({literal(dag_id)}, {literal(run_id)}, {literal(task_id)}, 'success', 'default_pool', 1{values})",
-        )
+        for statement in come:
+            sql(walk, statement)
         yield
     finally:
-        for table in ("xcom", "task_instance", "dag_run"):
-            sql(walk, f"DELETE FROM {table} WHERE {of_it}")
+        for statement in go:
+            sql(walk, statement)
+
+
+def of_gone_dag(
+    line: str, dag_id: str, run_id: str, task_id: str, state: str = "success"
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The statements by which it comes and goes, for whichever database."""
+    of_it = f"dag_id = {literal(dag_id)} AND run_id = {literal(run_id)}"
+    when = "execution_date" if line == "2" else "run_after"
+    more, values = ("", "") if line == "2" else (", id, try_number", f", '{uuid.uuid4()}', 1")
+    come = (
+        f"INSERT INTO dag_run (dag_id, run_id, state, run_type, {when}) "
+        f"VALUES ({literal(dag_id)}, {literal(run_id)}, {literal(state)}, 'manual', CURRENT_TIMESTAMP)",
+        f"INSERT INTO task_instance (dag_id, run_id, task_id, state, pool, pool_slots{more}) VALUES "
+        f"({literal(dag_id)}, {literal(run_id)}, {literal(task_id)}, 'success', 'default_pool', 1{values})",
+    )
+    return come, [f"DELETE FROM {table} WHERE {of_it}" for table in ("xcom", "task_instance", "dag_run")]
 
 
 @contextmanager
@@ -55,6 +63,24 @@ def xcoms_of(walk: Walk, dag_id: str, run_id: str, task_id: str, values: Mapping
         yield
     finally:
         sql(walk, f"DELETE FROM xcom WHERE {of_it}")
+
+
+@contextmanager
+def locked(site: Site, which: str) -> Iterator[None]:
+    """Somebody else holds locks on the rows of ``xcom`` for which that is true."""
+    argv, environment = psql(site)
+    with subprocess.Popen(
+        argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"BEGIN; SELECT 'held' FROM xcom WHERE {which} FOR UPDATE;\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.stdin.close()
 
 
 def copies_of(walk: Walk, dag_id: str, run_id: str, task_id: str, key: str, start: int, end: int) -> None:

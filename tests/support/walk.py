@@ -23,9 +23,11 @@ from xcomctl.rehearsal.sandbox.postgres import binaries
 #: Small, so that a walk is short; every size class of the full rehearsal is there.
 THRESHOLD = 20_000
 SIZES = (2_000, 5_000, 19_999, 20_000, 60_000)
-#: Sizes of what one run offloads, and of what is still referenced at the end: by the run under ``offload``, and the soft one.
+#: Sizes of what one run offloads, and of what is still referenced at the end: by the finished run that the runbook leaves behind.
 OFFLOADED = tuple(size for size in SIZES if size >= THRESHOLD)
-KEPT = OFFLOADED * 2
+KEPT = OFFLOADED
+#: Sizes of the objects of the reference DAG that no row names at the end: of the runbook's run, and of the rehydrated one.
+LEFT = OFFLOADED * 2
 #: What a walk plays; all of it is played by ``make test-full PART=rehearsal``.
 WALKED = ("runbook", "soft")
 
@@ -102,21 +104,32 @@ class Walk(Site):
         return found[0]
 
 
-def sql(site: Site, statement: str) -> list[list[str]]:
-    """The rows of one statement in the metadata database, columns as text."""
+def psql(site: Site) -> tuple[list[str], dict[str, str]]:
+    """``psql`` in the metadata database: its words, and its environment."""
     database = site.sandbox.database
     assert database is not None
     argv = [str(binaries() / "psql"), "-h", "127.0.0.1", "-p", str(database.port), "-U", "airflow", "-d", "airflow"]
+    return [*argv, "-qAtF\t", "-v", "ON_ERROR_STOP=1"], {"PATH": os.defpath, "PGPASSWORD": database.password}
+
+
+def answer(site: Site, statement: str, timeout_s: float | None = 60) -> str:
+    """What one statement in the metadata database gives, as ``psql`` prints it."""
+    argv, environment = psql(site)
     done = subprocess.run(
-        [*argv, "-qAtF\t", "-v", "ON_ERROR_STOP=1", "-c", statement],
-        env={"PATH": os.defpath, "PGPASSWORD": database.password},
+        [*argv, "-c", statement],
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
     )
     assert done.returncode == 0, done.stderr
-    return [line.split("\t") for line in done.stdout.splitlines()]
+    return done.stdout
+
+
+def sql(site: Site, statement: str, timeout_s: float | None = 60) -> list[list[str]]:
+    """The rows of one statement in the metadata database, columns as text."""
+    return [line.split("\t") for line in answer(site, statement, timeout_s).splitlines()]
 
 
 def literal(text: str) -> str:

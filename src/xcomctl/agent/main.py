@@ -14,6 +14,7 @@ import io
 import os
 import platform
 import queue
+import signal
 import sys
 import threading
 from typing import Any, Optional
@@ -101,6 +102,10 @@ class Inbox:
                     self._take(message)
         except (OSError, frames.FrameError) as error:
             print(f"xcomctl agent: the requests cannot be read: {error}", file=sys.stderr, flush=True)
+        self.end()
+
+    def end(self) -> None:
+        """Nothing more is asked: what is in progress ends at its next safe point, or with the process."""
         with self._lock:
             self.gone.set()
             self.stop.set()
@@ -151,6 +156,8 @@ def main() -> int:
             )
         )
         inbox.start()
+        # In a thread: the handler may have interrupted whoever holds the inbox's lock.
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=inbox.end, daemon=True).start())
         threading.Thread(target=_heartbeat, args=(inbox, channel), name="xcomctl-heartbeat", daemon=True).start()
         while True:
             message = inbox.next()

@@ -37,6 +37,7 @@ MODULES = {
     requests.PAUSES: "xcomctl.agent.requests.pauses",
     requests.SUSPECTS: "xcomctl.agent.requests.suspects",
     requests.STEP_FACTS: "xcomctl.agent.requests.step_facts",
+    requests.REHYDRATE: "xcomctl.agent.requests.rehydrate",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -76,6 +77,11 @@ def serialize(
 def deserialize(stored: Any, by: Any = None) -> Any:
     """What a pull makes of a stored form. ``by``: another class than the resolved one."""
     return (by or resolved_class()).deserialize_value(_Row(stored))
+
+
+def decoded(data: bytes) -> Any:
+    """What the object-storage backend makes of an object's content: JSON in which Airflow's classes are encoded."""
+    return json.loads(data, cls=loading.module("airflow.utils.json").XComDecoder)
 
 
 class ThresholdFixed(AirflowUnusable):

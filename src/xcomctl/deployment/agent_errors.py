@@ -7,6 +7,7 @@ from typing import Any
 
 from xcomctl.errors import UserError
 from xcomctl.model import requests
+from xcomctl.model.verdicts import Verdict
 
 
 class AgentError(UserError):
@@ -48,11 +49,11 @@ class AgentTimeout(AgentError):
 class RequestFailed(AgentError):
     """The agent answered that it cannot. ``reason`` is one of :mod:`xcomctl.model.requests`'s.
 
-    ``remote_traceback`` is set, and redacted, when the failure was unexpected.
+    ``remote_traceback`` is set, and redacted, when the failure was unexpected. What is refused there is refused here.
     """
 
     def __init__(self, message: str, hint: str = "", *, reason: str, remote_traceback: str | None = None) -> None:
-        super().__init__(message, hint)
+        super().__init__(message, hint, Verdict.REFUSED if reason == requests.REFUSED else Verdict.INCONCLUSIVE)
         self.reason = reason
         self.remote_traceback = remote_traceback
 

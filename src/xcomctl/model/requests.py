@@ -31,6 +31,7 @@ barrier            --                     BarrierAnswer               those of B
 pauses             --                     PausesAnswer                those of PausesQuery (model/pauses.py)
 suspects           SuspectRun             SuspectsAnswer              those of SuspectsQuery (model/retrigger.py)
 step_facts         --                     StepFactsAnswer             those of StepFactsQuery (model/plan.py)
+rehydrate          Row                    RehydrateAnswer             those of RehydrateQuery (model/rehydrate.py)
 =================  =====================  ==========================  =============================
 """
 
@@ -70,12 +71,13 @@ BARRIER = "barrier"
 PAUSES = "pauses"
 SUSPECTS = "suspects"
 STEP_FACTS = "step_facts"
+REHYDRATE = "rehydrate"
 
 #: Every request that an agent of this version knows.
 REQUESTS = (
     IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ, PREFLIGHT, PREFLIGHT_LIST,
     CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN, REFERENCE_OBJECTS, AT_RISK, PULL, PROBE, RUN_REVIEW, RUN_STATE,
-    STATUS, BARRIER, PAUSES, SUSPECTS, STEP_FACTS,
+    STATUS, BARRIER, PAUSES, SUSPECTS, STEP_FACTS, REHYDRATE,
 )  # fmt: skip
 
 #: Why a request failed, the ``reason`` field of an error frame.
@@ -86,6 +88,8 @@ UNKNOWN_REQUEST = "unknown-request"
 NO_AIRFLOW = "no-airflow"
 AIRFLOW_TOO_OLD = "airflow-too-old"
 STOPPED = "stopped"
+#: It is not done there, whatever is asked.
+REFUSED = "refused"
 #: The context has no metadata database: another one may.
 NO_DATABASE = "no-database"
 
@@ -98,6 +102,10 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values; nested records become objects, tuples become arrays."""
         return {spec.name: _plain(getattr(self, spec.name)) for spec in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def given(self) -> dict[str, Any]:
+        """The same without what is ``None``, which is what nobody said."""
+        return {name: value for name, value in self.to_json().items() if value is not None}
 
     @classmethod
     def from_json(cls: type[_R], record: Mapping[str, Any]) -> _R:

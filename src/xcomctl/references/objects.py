@@ -54,13 +54,18 @@ class Classified:
 
 def classified(row: UrlRow, base_path: str) -> Optional[Classified]:
     """What a row's URL is, ``None`` when it is none."""
-    found = classify(row.text, base_path)
+    found = judged(row.text, base_path, Owner(row.dag_id, row.run_id, row.task_id))
+    return None if found is None else Classified(row, *found)
+
+
+def judged(text: str, base_path: str, owner: Owner) -> Optional[tuple[str, Optional[Reference]]]:
+    """What a stored URL of that owner is, and its path taken apart where it is under the base path; ``None`` for no URL."""
+    found = classify(text, base_path)
     if found.reference is not None:
         if escapes(found.reference):
-            return Classified(row, OUTSIDE, found.reference)
-        own = not is_alias(found.reference, Owner(row.dag_id, row.run_id, row.task_id))
-        return Classified(row, REFERENCE if own else ALIAS, found.reference)
-    return Classified(row, FOREIGN) if found.kind is Kind.FOREIGN else None
+            return OUTSIDE, found.reference
+        return ALIAS if is_alias(found.reference, owner) else REFERENCE, found.reference
+    return (FOREIGN, None) if found.kind is Kind.FOREIGN else None
 
 
 @dataclass

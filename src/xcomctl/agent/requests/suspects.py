@@ -35,5 +35,12 @@ def run(context: RequestContext) -> SuspectsAnswer:
                 f"the kwargs of {look.unread_triggers} triggers cannot be decrypted here, and were not looked into"
             )
     return SuspectsAnswer(
-        base_path, spans(bad), runs, look.unknown, tuple(HandedOn(*each) for each in confs), tuple(warnings)
+        base_path,
+        spans(bad),
+        runs,
+        look.unknown,
+        tuple(HandedOn(*each) for each in confs),
+        tuple(warnings),
+        look.stored,
+        look.holds_longest,
     )
