@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xcomctl.assess.fleet import Fleet
 from xcomctl.change.evidence import Gathered, gather, without_rows
-from xcomctl.journal.interface import Where
+from xcomctl.journal.interface import Journal, Where
 from xcomctl.journal.local import entry_now, now, this_actor
 from xcomctl.journal.open import opened
-from xcomctl.model.barrier import Accepted, Barrier, HostingProcess, judge, judge_stopped
-from xcomctl.model.journal_entry import timestamp
-from xcomctl.model.phases import Phase
+from xcomctl.model.barrier import Accepted, Barrier, HostingProcess, Passage, judge, judge_stopped
+from xcomctl.model.journal_entry import parse_time, timestamp
+from xcomctl.model.phases import Phase, phase_of
+from xcomctl.model.settings import BACKEND, Settings
 from xcomctl.model.verdicts import Verdict
 
 ACTION = "wait"
@@ -33,6 +34,14 @@ class Evaluated:
     def verdict(self) -> Verdict:
         """Passed is ok, blocked is a failure, and what could not be told is neither."""
         return {"passed": Verdict.OK, "blocked": Verdict.FAILED}.get(self.barrier.passage, Verdict.INCONCLUSIVE)
+
+
+def stood_still(first: Evaluated, second: Evaluated) -> Evaluated:
+    """What two looks at a fleet that stands still come to: nothing may have been up between the two."""
+    if not first.barrier.passed or not second.barrier.passed or first.barrier.moment == second.barrier.moment:
+        return first if not first.barrier.passed else second
+    unknown = ("something ran between two looks at it: ask again",)
+    return Evaluated(replace(second.barrier, passage=Passage.INCONCLUSIVE.value, unknown=unknown), second.gathered)
 
 
 class Barriers:
@@ -105,3 +114,18 @@ class Barriers:
 
     def _append(self, action: str, data: Mapping[str, Any], verdict: Verdict, at: str | None = None) -> None:
         self._journal.append(entry_now(action, self._deployment, at=at, verdict=verdict, data=data))
+
+
+def rolled_out(journal: Journal, deployment: str | None, phase: Phase) -> datetime.datetime | None:
+    """When a phase was rolled out last, as far as the journal tells: what was said to ``wait``, or when a carrier was
+    edited. ``None`` where it does not tell: after an edit to another phase, somebody came back by hand. Raises
+    ``JournalError``."""
+    found: str | None = None
+    for entry in journal.entries():
+        if entry.deployment != deployment:
+            continue
+        if entry.action == ACTION and entry.data.get("target") == phase.value and entry.data.get("deployed_at"):
+            found = str(entry.data["deployed_at"])
+        elif entry.verdict is Verdict.OK and BACKEND.name in (entry.after or {}):
+            found = entry.at if phase_of(Settings.from_json(entry.after or {})).phase is phase else None
+    return None if found is None else parse_time(found)

@@ -182,7 +182,7 @@ def next_steps(target: Phase, options: str, *, fleet_stopped: bool = False) -> I
     following = {
         Phase.DUAL_READ: f"xcomctl probe{options}",
         Phase.OFFLOAD: f"xcomctl verify --dag-id diagnostic__s42{options}",
-        Phase.INLINE: f"xcomctl refs{options}  # what a late process still wrote",
+        Phase.INLINE: f"xcomctl rehydrate --verify{options}  # what a late process still wrote",
     }
     yield following[target]
 

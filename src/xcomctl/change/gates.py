@@ -6,7 +6,7 @@ What could not be told (``skip``) keeps a step from being taken as a failure doe
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from xcomctl.change.barrier import Evaluated
 from xcomctl.change.carrier_edit import CarrierEdit
@@ -97,24 +97,27 @@ def threshold(wanted: Settings) -> Check:
     return _gate("threshold", title, Status.FAIL, why, f"--threshold {THRESHOLD_FLOOR} or more ({THRESHOLD.env})")
 
 
-def references(held: Held | None, keep_finished: str | None, options: str) -> Check:
+def references(held: Held | None, keep_finished: str | None, options: str, accepted: Collection[str] = ()) -> Check:
     """Whether no row holds a reference, so that ``inline`` hands none over as a path string.
 
-    ``keep_finished`` is why those of finished runs may stay. What cannot be looked into is not known to hold none, nor is
+    ``keep_finished`` is why those of finished runs may stay, ``accepted`` names tasks (``DAG.TASK``) whose aliases may. What cannot be looked into is not known to hold none, nor is
     anything where no base path is known (``held`` is ``None``).
     """
     title = "no row of xcom holds a reference"
     if held is None:
         why = "no base path resolves and none is named, so nothing can be told to be a reference"
         return _gate("references", title, Status.SKIP, why, "--path URL, or path in the deployment's [settings]")
-    totals = held.totals
-    unfinished = [f"{run.dag_id} {run.run_id} ({_held(run)})" for run in held.unfinished]
-    finished = [f"{run.dag_id} {run.run_id}" for run in held.finished]
+    totals = held.blocking
+    stays = {run: sum(tasks.get(task, 0) for task in set(accepted)) for run, tasks in held.aliases.items()}
+    aliases = totals.aliases - sum(stays.values())
+    unfinished = [f"{run.dag_id} {run.run_id} ({_held(run)})" for run in held.unfinished if _blocks(run, stays)]
+    finished = [f"{run.dag_id} {run.run_id}" for run in held.finished if _blocks(run, stays)]
     data = {
         "references": totals.references,
         "unfinished_references": totals.unfinished,
         "archived": totals.archived,
         "aliases": totals.aliases,
+        "outside": totals.outside,
         "foreign": totals.foreign,
         "unfinished_runs": unfinished,
         "finished_runs": held.finished_runs,
@@ -123,25 +126,29 @@ def references(held: Held | None, keep_finished: str | None, options: str) -> Ch
     if totals.pickled:
         why = f"{units.count(totals.pickled, 'pickled XCom')} cannot be looked into, and may hold some"
         return _gate("references", title, Status.SKIP, why, "xcomctl preflight --only metadata_pickling", data)
-    if not totals.references and not totals.aliases:
+    if totals.outside:
+        why = f"{units.count(totals.outside, 'row')} hold a path that leads out of the base path: nothing opens it, and inline hands it over"
+        return _gate(
+            "references", title, Status.FAIL, why, f"xcomctl refs{options}  # clear the tasks that pushed them", data
+        )
+    if not totals.references and not aliases:
+        if totals.aliases:
+            named = ", ".join(sorted({task for tasks in held.aliases.values() for task in tasks}))
+            why = f"0 references; {units.count(totals.aliases, 'alias', 'aliases')} accepted by name: {named}"
+            return _gate("references", title, Status.WARN, why, data=data)
         return _gate("references", title, Status.OK, "0 references, 0 aliases", data=data)
     if unfinished:
         why = f"{units.count(len(unfinished), 'run')} not over: {_some(unfinished)}"
-        hint = (
-            f"wait until these runs are over, or clear their producers under dual-read: xcomctl refs --at-risk{options}"
-        )
+        hint = f"xcomctl rehydrate{options}"
         return _gate("references", title, Status.FAIL, why, hint, data)
     said = (
-        f"{units.count(totals.references, 'reference')} and {units.count(totals.aliases, 'alias', 'aliases')} in "
+        f"{units.count(totals.references, 'reference')} and {units.count(aliases, 'alias', 'aliases')} in "
         f"{units.count(held.finished_runs, 'finished run')}: {_some(finished)}"
     )
     if keep_finished is not None:
         why = f"{said}; kept, since {keep_finished}: whoever reads them gets path strings"
         return _gate("references", title, Status.WARN, why, data=data)
-    hint = (
-        f"stay in dual-read, where each of them resolves; or clear their producers, or let them go: airflow db clean "
-        f"--tables xcom --clean-before-timestamp TIME; or name why they may stay: --keep-finished REASON (xcomctl refs --at-risk{options})"
-    )
+    hint = f"xcomctl rehydrate{options}  # or name why they may stay: --keep-finished REASON"
     return _gate("references", title, Status.FAIL, said, hint, data)
 
 
@@ -166,6 +173,10 @@ def values_fit(facts: StepFactsAnswer) -> Check:
         why = f"{seen}; {facts.unread:,} could not be: {facts.unread_why}"
         return _gate("values_fit", title, Status.WARN, why, "xcomctl refs --dangling", data)
     return _gate("values_fit", title, Status.OK, f"{seen}: all do", data=data)
+
+
+def _blocks(run: AtRiskRun, accepted: Mapping[tuple[str, str], int]) -> bool:
+    return bool(run.references) or run.aliases > accepted.get((run.dag_id, run.run_id), 0)
 
 
 def _held(run: AtRiskRun) -> str:

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from xcomctl.assess.status import Seen
 from xcomctl.change.agents import Agents
 from xcomctl.change.carrier_edit import NOTHING
 from xcomctl.change.killswitch_view import View
+from xcomctl.change.observed import versions
 from xcomctl.change.pauses import PauseWay
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
@@ -27,9 +27,13 @@ from xcomctl.model.killswitch_report import DONE, FAILED, TO_DO, Played
 from xcomctl.model.plan import digest
 from xcomctl.model.redaction import redact
 from xcomctl.model.refs import AtRiskQuery, AtRiskRun
+from xcomctl.model.rehydrate import Before
 from xcomctl.model.retriggered import Found
 from xcomctl.model.verdicts import Verdict
 from xcomctl.report.progress import Progress
+
+#: DAGs and instances that are named in one line.
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Wanted:
     :func:`~xcomctl.change.carrier_edit.wanted_for`. ``deploy`` is a command, ``None`` to wait for somebody's deploy.
     ``timeout_s`` bounds each wait. ``only_at_risk`` pauses the DAGs alone whose unfinished runs hold references. ``clear``
     are tasks (``DAG.TASK``) that may be killed. ``past_barrier`` is why to go on although not everything can be seen.
-    ``pauses`` is the REST API where one is named, ``base_path`` where references lie if it is not what resolves.
+    ``options`` name the contexts in commands that are printed. ``pauses`` is the REST API where one is named, ``base_path`` where references lie if it is not what resolves.
     """
 
     carrier: Path | None = None
@@ -53,6 +57,7 @@ class Wanted:
     past_barrier: str | None = None
     pauses: PauseWay | None = None
     base_path: str | None = None
+    options: str = ""
 
 
 @dataclass
@@ -60,7 +65,7 @@ class Work:
     """What every step works with.
 
     ``begun`` grows with each entry that is written. ``lock`` is ``None`` where nothing is changed. ``found`` is what a step
-    found out while it was prepared, ``edited`` whether the carrier was edited by this call, ``over`` whether every run that was cleared is over.
+    found out while it was prepared, ``stored`` what stands to be rehydrated as it was then (``None``: it cannot be, and ``unstored`` says why), ``edited`` whether the carrier was edited by this call, ``over`` whether every run that was cleared is over.
     """
 
     way: Way
@@ -72,6 +77,8 @@ class Work:
     begun: Begun
     lock: Lock | None = None
     found: Found | None = None
+    stored: Before | None = None
+    unstored: str = ""
     edited: bool = False
     over: bool = False
     waiting: Callable[[str], None] = lambda what: None
@@ -131,8 +138,8 @@ class Step(Protocol):
     ``asks`` is whether somebody has to say yes before. Both raise :class:`~xcomctl.errors.UserError`.
     """
 
-    id: ClassVar[str]
-    title: ClassVar[str]
+    id: str
+    title: str
     #: Whether what it would do can be told before the steps ahead of it are done.
     previewed: ClassVar[bool] = False
     #: Whether ``prepare`` asks contexts, which takes its time.
@@ -195,7 +202,12 @@ class Player:
         """Append an entry of this kill-switch. Raises ``JournalError``."""
         work = self._work
         entry = entry_now(
-            action, work.deployment, versions=versions(work.view.seen), plan=work.begun.plan, verdict=verdict, **more
+            action,
+            work.deployment,
+            versions=versions(work.view.seen.answers),
+            plan=work.begun.plan,
+            verdict=verdict,
+            **more,
         )
         work.journal.append(entry)
         work.begun = replace(work.begun, entries=(*work.begun.entries, entry))
@@ -252,7 +264,7 @@ def begin_anew(way: Way, view: View, deployment: str | None, data: Mapping[str, 
         ACTION,
         deployment,
         at=at,
-        versions=versions(view.seen),
+        versions=versions(view.seen.answers),
         before={name: list(phases) for name, phases in view.sees.phases.items()},
         after={name: [way.target.value] for name in view.sees.phases},
         plan=plan_hash,
@@ -275,13 +287,11 @@ def default_base_path(work: Work) -> str | None:
     return work.view.sees.base_path or work.view.sees.held_under or work.wanted.planned.path
 
 
-def versions(seen: Seen) -> dict[str, str]:
-    """What an entry says of versions, besides xcomctl's own."""
-    first = next((answer for answer in seen.answers.values() if answer is not None), None)
-    if first is None:
-        return {}
-    return {"airflow": first.airflow, "common_io": first.providers.get("common.io", "not installed")}
-
-
 def _to_do(steps: Sequence[Step]) -> list[Played]:
     return [Played(step.id, step.title, TO_DO) for step in steps]
+
+
+def named(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}" if names else "nothing"

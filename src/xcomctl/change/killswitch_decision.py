@@ -21,8 +21,10 @@ class Decision:
     resumes: Begun | None = None
 
 
-def decide(sees: Sees, begun: Begun | None, *, hard: bool) -> Decision:
+def decide(sees: Sees, begun: Begun | None, *, hard: bool, to_inline: bool = False) -> Decision:
     """The kill-switch to play. One that was begun is gone on with; ``hard`` begins a hard one after a soft one.
+
+    ``to_inline`` goes on from ``dual-read``, and before that leads there as without it.
 
     Where every context is ``inline`` and no reader gets path strings, there is nothing to do, whatever is asked for.
 
@@ -30,6 +32,8 @@ def decide(sees: Sees, begun: Begun | None, *, hard: bool) -> Decision:
     a hard one that was begun would have to pause everything again; inconclusive where not enough is seen.
     """
     found = recommend(sees)
+    if begun is not None and begun.way is Way.EXIT and not to_inline:
+        begun = None  # that way is gone on with only by whoever asks for inline
     confirmed = begun is not None and begun.way is Way.HARD and begun.done(CONFIRM) is not None
     if begun is not None and confirmed and not hard and not sees.resolves(Phase.INLINE):
         raise UserError(
@@ -39,6 +43,8 @@ def decide(sees: Sees, begun: Begun | None, *, hard: bool) -> Decision:
         )
     if begun is not None and (begun.way is Way.HARD or not hard):
         return Decision(found, begun.way, begun)
+    if to_inline and not hard and sees.resolves(Phase.DUAL_READ):
+        return Decision(found, Way.EXIT)
     # Nothing is to be done after a hard one that ended, by whoever calls again and cannot know.
     if hard and not (found.way is None and sees.worst is Phase.INLINE):
         beside_inline = sees.worst is Phase.INLINE and bool(sees.unimportable) and not sees.inline_alone

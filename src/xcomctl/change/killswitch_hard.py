@@ -1,23 +1,21 @@
-"""What the hard kill-switch does around the revert: pause before it; afterwards wait, clear, unpause and watch (DESIGN §1)."""
+"""What the hard kill-switch does around the revert and the rehydrate: pause before; afterwards clear, unpause and watch."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
 
 from xcomctl.assess.verify import AgentRuns, observed_before
 from xcomctl.change import retrigger
-from xcomctl.change.barrier import Barriers, Evaluated
 from xcomctl.change.clearing import AgentWay
-from xcomctl.change.killswitch import Begin, Outcome, Step, Work, at_risk, default_base_path
+from xcomctl.change.killswitch import Begin, Outcome, Step, Work, at_risk, default_base_path, named
 from xcomctl.change.pauses import AgentPauses, PauseWay, to_restore
+from xcomctl.change.retrigger import held_before
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.journal.local import now
-from xcomctl.model import requests, retriggered
-from xcomctl.model.barrier import Passage, QueuedInstance, RunningInstance
+from xcomctl.model import retriggered
 from xcomctl.model.journal_entry import parse_time
-from xcomctl.model.killswitch import CLEAR, PAUSE, UNPAUSE, WAIT, WATCH, Begun
+from xcomctl.model.killswitch import CLEAR, PAUSE, UNPAUSE, WATCH, Begun, Way
 from xcomctl.model.phases import Phase
 from xcomctl.model.refs import AtRiskRun
 from xcomctl.model.retrigger import SuspectRun, SuspectsQuery, span
@@ -26,8 +24,6 @@ from xcomctl.model.verdicts import Verdict
 from xcomctl.report import units
 
 _POLL_S = 5.0
-#: DAGs and instances that are named in one line.
-_NAMED = 10
 
 
 class Pause(Step):
@@ -41,7 +37,7 @@ class Pause(Step):
     def prepare(self, work: Work) -> list[str]:
         """The DAGs that are not paused."""
         chosen = _to_pause(work, _pauses(work).states())
-        said = f"pause {units.count(len(chosen), 'DAG')}: {_named(chosen)}" if chosen else "no DAG has to be paused"
+        said = f"pause {units.count(len(chosen), 'DAG')}: {named(chosen)}" if chosen else "no DAG has to be paused"
         return [said, *_of_backfills(work)]
 
     def asks(self, work: Work) -> bool:
@@ -60,41 +56,6 @@ class Pause(Step):
         return Outcome(f"{units.count(len(chosen) - len(gone), 'DAG')} paused", notes=tuple(notes))
 
 
-class Wait(Step):
-    """Waits until nothing is left that runs with older settings (DESIGN §2)."""
-
-    id = WAIT
-    title = "Wait for what still runs with older settings"
-
-    def prepare(self, work: Work) -> list[str]:
-        """The tasks that may be killed."""
-        return [f"clear, and so kill, what still runs of: {_named(work.wanted.clear)}"] if work.wanted.clear else []
-
-    def asks(self, work: Work) -> bool:
-        """Whether anything may be killed."""
-        return bool(work.wanted.clear)
-
-    def perform(self, work: Work, begin: Begin) -> Outcome:
-        """Look at the barrier until it is passed, or the time is over."""
-        barriers = Barriers(work.agents.fleet(), work.where, work.deployment, work.edited_at)
-        deadline = time.monotonic() + work.wanted.timeout_s
-        while True:
-            found = barriers.evaluate(Phase.INLINE, following=Phase.INLINE, waiting=work.waiting)
-            barrier = found.barrier
-            if barrier.passed:
-                return Outcome(f"nothing older than {barrier.moment} is left", data={"barrier": barrier.to_json()})
-            if barrier.passage == Passage.INCONCLUSIVE.value and work.wanted.past_barrier:
-                data = {"barrier": barrier.to_json(), "past_barrier": work.wanted.past_barrier}
-                return Outcome("gone on although not everything could be seen", notes=barrier.unknown, data=data)
-            _clear_named(work, found, begin)
-            if time.monotonic() >= deadline:
-                return _not_passed(found)
-            first = barrier.blockers[0].name if barrier.blockers else barrier.unknown[0]
-            more = len(barrier.blockers) + len(barrier.unknown) - 1
-            work.waiting(f"{first}{f' and {more} more' if more else ''}")
-            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
-
-
 class Clear(Step):
     """Clears what pushed references, what may have got path strings, and what is downstream of either."""
 
@@ -104,7 +65,7 @@ class Clear(Step):
 
     def prepare(self, work: Work) -> list[str]:
         """The runs, and what of them."""
-        found = work.found = _look(work)
+        found = work.found = look(work)
         lines = [_run_line(run) for run in found.runs if run.to_clear] or ["nothing has to run again"]
         others = sum(not run.to_clear for run in found.runs)
         if others:
@@ -119,14 +80,14 @@ class Clear(Step):
     def perform(self, work: Work, begin: Begin) -> Outcome:
         """Clear run after run, those last of which something had to end first."""
         deadline = time.monotonic() + work.wanted.timeout_s
-        found = work.found or _look(work)
+        found = work.found or look(work)
         begin(data={"plan": found.plan, "runs": [list(run.key) for run in found.runs]})
         cleared: list[str] = []
         notes: list[str] = list(found.answer.warnings)
         while True:
             outcomes = work.agents.fleet().with_database(functools.partial(_clear, work, found))
             cleared += [
-                f"{run.dag_id} {run.run_id}: {_named(done.instances)}" for run, done in outcomes if done.instances
+                f"{run.dag_id} {run.run_id}: {named(done.instances)}" for run, done in outcomes if done.instances
             ]
             notes += [warning for _, done in outcomes for warning in done.warnings]
             running = [run for run, done in outcomes if done.running]
@@ -138,7 +99,7 @@ class Clear(Step):
                 return Outcome("something that has to run again still runs", Verdict.INCONCLUSIVE, tuple(left), hint)
             work.waiting("what runs and has to run again")
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
-            found = _look(work)
+            found = look(work)
         kept = _finished_with_references(work)
         said = f"{units.count(len(cleared), 'run')} cleared"
         if kept:
@@ -221,8 +182,8 @@ class Watch(Step):
         return Outcome(said, verdict, tuple(notes), hint)
 
 
-#: Around the steps of the revert.
-STEPS: tuple[type[Step], ...] = (Pause, Wait, Clear, Unpause, Watch)
+#: Around the steps of the revert, and of the rehydrate.
+STEPS: tuple[Step, ...] = (Pause(), Clear(), Unpause(), Watch())
 
 
 def holds_pauses(begun: Begun) -> bool:
@@ -263,48 +224,17 @@ def _paused_at_first(begun: Begun) -> set[str]:
 # --- what runs, and what has to run again -------------------------------------------------------------------------------
 
 
-def _clear_named(work: Work, found: Evaluated, begin: Begin) -> None:
-    """Clear what still runs with older settings of the tasks that may be killed; what was cleared before is on its way out."""
-    blocking = {blocker.name for blocker in found.barrier.blockers}
-    evidence = found.gathered.evidence
-    running = (each for each in evidence.running if each.state != "restarting")
-    alive: Iterable[RunningInstance | QueuedInstance] = (*running, *evidence.queued)
-    chosen = [each for each in alive if each.task in work.wanted.clear and each.name in blocking]
-    if not chosen:
-        return
-    begin(data={"cleared": [each.name for each in chosen]})
-
-    def clear(session: AgentSession) -> None:
-        for each in chosen:
-            session.request(
-                requests.CLEAR,
-                {"dag_id": each.dag_id, "run_id": each.run_id, "tasks": [[each.task_id, each.map_index]]},
-            )
-
-    work.agents.fleet().with_database(clear)
-
-
-def _not_passed(found: Evaluated) -> Outcome:
-    barrier = found.barrier
-    notes = [f"{each.name} {each.reason}: {'; '.join(each.ways_out)}" for each in barrier.blockers]
-    data = {"barrier": barrier.to_json()}
-    if barrier.blockers:
-        hint = "wait and call again, or name what may be killed: --clear DAG.TASK"
-        return Outcome("something still runs with older settings", Verdict.FAILED, (*notes, *barrier.unknown), hint, data=data)  # fmt: skip
-    hint = "make it visible, or take it upon yourself: --past-barrier REASON"
-    return Outcome("not everything could be seen", Verdict.INCONCLUSIVE, barrier.unknown, hint, data=data)
-
-
-def _look(work: Work) -> Found:
+def look(work: Work) -> Found:
     """Who started since the edit, or while a context was misconfigured before, and what pushed the references."""
     names = set(work.view.sees.phases)
-    because = "the hard kill-switch wrote inline into the carrier"
+    because = "the kill-switch wrote inline into the carrier"
     query = SuspectsQuery(
         base_path=work.wanted.base_path,
         default_base_path=default_base_path(work),
         observations=tuple(observed_before(work.journal, work.deployment, names)),
         windows=(span(work.first_edited_at, parse_time(now()), Phase.INLINE.value, because),),
-        producers=True,
+        producers=work.way is Way.HARD,
+        held=held_before(work.begun.entries),
     )
     return work.agents.fleet().with_database(
         lambda session: retrigger.look(session, query, work.waiting, work.wanted.clear)
@@ -332,9 +262,4 @@ def _finished_with_references(work: Work) -> list[AtRiskRun]:
 
 def _run_line(run: SuspectRun) -> str:
     state = run.state or "no state"
-    return f"clear in {run.dag_id} {run.run_id} ({state}): {_named([each.name for each in run.to_clear])}"
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}" if names else "nothing"
+    return f"clear in {run.dag_id} {run.run_id} ({state}): {named([each.name for each in run.to_clear])}"

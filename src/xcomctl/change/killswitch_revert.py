@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from xcomctl.change import deploy
+from xcomctl.change import deploy, gates
 from xcomctl.change.carrier_edit import CarrierEdit, edit_for, wanted_for
-from xcomctl.change.killswitch import Begin, Outcome, Step, Work, at_risk
+from xcomctl.change.killswitch import Begin, Outcome, Step, Work, at_risk, default_base_path
+from xcomctl.change.observed import held
 from xcomctl.deployment.carriers.interface import Carrier
 from xcomctl.deployment.carriers.opened import open_carrier
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
 from xcomctl.model.killswitch import CONFIRM, DEPLOY, REVERT, Way
-from xcomctl.model.phases import Line
+from xcomctl.model.phases import Line, Phase
+from xcomctl.model.plan import is_in_the_way
 from xcomctl.model.redaction import redact
 from xcomctl.model.references import covers
 from xcomctl.model.settings import PATH
@@ -47,6 +49,7 @@ class Revert(Step):
     def perform(self, work: Work, begin: Begin) -> Outcome:
         """Write it."""
         target = work.way.target.value
+        _holds_nothing(work)
         if work.wanted.carrier is None:
             if not work.begun.begun(REVERT):  # whoever is called again may have done it by now
                 begin(after=_by_hand(work), data={"by_hand": True})
@@ -176,14 +179,25 @@ def _keeps_what_finished_runs_hold(work: Work, path: str | None) -> None:
         )
 
 
+def _holds_nothing(work: Work) -> None:
+    """Refuse to leave ``dual-read`` while any row holds a reference: asked now, behind its barrier."""
+    if work.way is not Way.EXIT:
+        return
+    for base_path in dict.fromkeys(filter(None, (work.wanted.base_path, default_base_path(work)))):
+        stored = held(work.agents.fleet(), base_path, work.waiting, store=False)
+        gate = gates.references(stored, None, work.wanted.options)
+        if is_in_the_way(gate):
+            raise UserError(f"{gate.title}? {gate.detail}", gate.hint, Verdict.REFUSED)
+
+
 def _planned(work: Work) -> SettingsEntry:
     """What the deployment plans; where it names no path, the one under which references lie."""
     planned = work.wanted.planned
-    if planned.path is not None or work.way is Way.HARD:
+    if planned.path is not None or work.way.target is Phase.INLINE:
         return planned
     sees = work.view.sees
     return SettingsEntry(sees.held_under or sees.base_path, planned.threshold, planned.compression)
 
 
 #: The steps of the soft kill-switch, and those in the middle of the hard one.
-STEPS: tuple[type[Step], ...] = (Revert, Deploy, Confirm)
+STEPS: tuple[Step, ...] = (Revert(), Deploy(), Confirm())

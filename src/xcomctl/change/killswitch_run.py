@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xcomctl.change import killswitch_hard, killswitch_revert
+from xcomctl.change import killswitch_hard, killswitch_rehydrate, killswitch_revert, killswitch_wait
 from xcomctl.change.agents import Agents
 from xcomctl.change.killswitch import Player, Step, Wanted, Work, begin_anew
 from xcomctl.change.killswitch_decision import Decision, decide
@@ -16,13 +16,17 @@ from xcomctl.journal.interface import Journal, Where
 from xcomctl.journal.local import this_actor
 from xcomctl.journal.lock import Lock
 from xcomctl.journal.open import opened
-from xcomctl.model.killswitch import ACTION, UNPAUSE, Begun, remaining, unfinished
+from xcomctl.model.killswitch import ACTION, UNPAUSE, Begun, Way, remaining, unfinished
 from xcomctl.model.killswitch_report import TO_DO, KillswitchReport, Played, recommend
 from xcomctl.model.verdicts import Verdict
 from xcomctl.report.progress import Progress
 
 #: Every step by its id.
-STEPS: Mapping[str, Step] = {each.id: each() for each in (*killswitch_revert.STEPS, *killswitch_hard.STEPS)}
+STEPS: Mapping[str, Step] = {
+    step.id: step
+    for module in (killswitch_revert, killswitch_wait, killswitch_rehydrate, killswitch_hard)
+    for step in module.STEPS
+}
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,11 @@ class Switch:
     wanted: Wanted
     desk: Desk
 
-    def preview(self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None]) -> KillswitchReport:
+    def preview(
+        self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None], to_inline: bool = False
+    ) -> KillswitchReport:
         """What would be done; nothing is changed, and no lock is taken. Raises :class:`UserError` as :meth:`play`."""
-        decision = decide(self.view.sees, self._unfinished(), hard=hard)
+        decision = decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline)
         if decision.way is None:
             return self._report(decision, (), Verdict.OK)
         begun = decision.resumes or begin_anew(decision.way, self.view, self.deployment, {})
@@ -57,17 +63,23 @@ class Switch:
         for step in (step for step in steps if step.previewed):
             for line in step.prepare(work):
                 self.desk.show(line)
-        played = tuple(Played(step.id, step.title, TO_DO) for step in steps)
-        return replace(self._report(decision, played, Verdict.OK), dry_run=True)
+        report = replace(self._report(decision, _to_do(steps), Verdict.OK), dry_run=True)
+        if not to_inline or decision.way is not Way.SOFT:
+            return report
+        then = self.then_exit(report, Verdict.OK)
+        announce(Decision(decision.recommendation, Way.EXIT), [step.title for step in then.steps])
+        return then
 
-    def play(self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None]) -> KillswitchReport:
+    def play(
+        self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None], to_inline: bool = False
+    ) -> KillswitchReport:
         """Play it. ``announce`` gets what was decided and the titles of the steps, before anything is asked.
 
         Raises :class:`UserError` where no kill-switch is to be played, where another change is under way, and for a
         journal that cannot be used.
         """
         with self._journal.lock(this_actor(), ACTION, self.deployment) as held:
-            decision = decide(self.view.sees, self._unfinished(), hard=hard)
+            decision = decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline)
             if decision.way is None:
                 return self._report(decision, (), Verdict.OK)
             taken: dict[str, Any] = {} if held.took_over is None else {"took_over": held.took_over.words}
@@ -85,6 +97,12 @@ class Switch:
             if ended:
                 player.record(ACTION, verdict, data={"steps": [each.to_json() for each in played]})
             return replace(self._report(decision, tuple(played), verdict), ended=ended)
+
+    def then_exit(self, soft: KillswitchReport, verdict: Verdict) -> KillswitchReport:
+        """The way on to ``inline`` of which nothing was done yet, after a soft one."""
+        steps = _to_do([STEPS[step] for step in Way.EXIT.steps])
+        found = self._report(Decision(recommend(self.view.sees), Way.EXIT), steps, verdict)
+        return replace(found, dry_run=soft.dry_run, before=soft)
 
     def abandon(self) -> KillswitchReport:
         """End one that was begun without going on with it: DAGs are put back as they were, nothing else.
@@ -151,3 +169,7 @@ class Switch:
             steps=played,
             resumes=None if decision.resumes is None else decision.resumes.since,
         )
+
+
+def _to_do(steps: Sequence[Step]) -> tuple[Played, ...]:
+    return tuple(Played(step.id, step.title, TO_DO) for step in steps)

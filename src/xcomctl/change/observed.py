@@ -5,8 +5,9 @@ A scan of references made before the barrier was passed would miss what an old p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xcomctl.assess import refs, status
@@ -19,7 +20,7 @@ from xcomctl.model.plan import StepFactsAnswer, StepFactsQuery
 from xcomctl.model.preflight import METADATA, PreflightOptions
 from xcomctl.model.redaction import redact
 from xcomctl.model.refs import OUTSIDE, AtRiskQuery, AtRiskRun, RefItem, RefsQuery, RefTotals
-from xcomctl.model.requests import Resolution
+from xcomctl.model.requests import ALIAS, Resolution
 from xcomctl.model.status import StatusAnswer
 from xcomctl.model.verdicts import Check
 from xcomctl.report.text import printable
@@ -62,6 +63,12 @@ class Standing:
         return {str(each.path.value) for each in found if each.phase != Phase.INLINE.value}
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The base paths that resolve somewhere, whatever the phase there."""
+        found = (answer.resolution.path.value for answer in self.answered.values())
+        return tuple(dict.fromkeys(str(each) for each in found if each is not None and path_problem(str(each)) is None))
+
+    @property
     def problem(self) -> str:
         """Why there is no one phase, in a sentence."""
         if self.problems:
@@ -102,13 +109,21 @@ class Held:
     """What the metadata database holds under a base path. ``store`` tells whether the store was asked as well.
 
     ``runs`` are the unfinished runs that hold references or aliases, and some of the finished ones, of which there are
-    ``finished_runs``.
+    ``finished_runs``. ``outside`` counts rows of ``xcom`` whose path leads out of the base path, ``aliases`` counts those of each run by the task (``DAG.TASK``) that passed them on.
     """
 
     totals: RefTotals
     runs: tuple[AtRiskRun, ...]
     finished_runs: int
     store: bool
+    aliases: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    outside: int = 0
+
+    @property
+    def blocking(self) -> RefTotals:
+        """The totals of what a reader can come by: nobody reads aliases in archives."""
+        aliases = sum(sum(tasks.values()) for tasks in self.aliases.values())
+        return replace(self.totals, aliases=aliases, outside=self.outside)
 
     @property
     def unfinished(self) -> tuple[AtRiskRun, ...]:
@@ -125,6 +140,14 @@ class Held:
 _NAMED = 20
 
 
+def versions(answers: Mapping[str, StatusAnswer | None]) -> dict[str, str]:
+    """What an entry of the journal says of versions, besides xcomctl's own."""
+    first = next((answer for answer in answers.values() if answer is not None), None)
+    if first is None:
+        return {}
+    return {"airflow": first.airflow, "common_io": first.providers.get("common.io", "not installed")}
+
+
 def standing(fleet: Fleet, waiting: Waiting, default_path: str | None = None) -> Standing:
     """Ask every context what it resolves and whether its store answers."""
     seen = status.ask(fleet, {} if default_path is None else {"default_base_path": default_path}, waiting)
@@ -138,12 +161,19 @@ def held(fleet: Fleet, base_path: str, waiting: Waiting, *, store: bool) -> Held
     Raises :class:`~xcomctl.deployment.agent_errors.AgentError`.
     """
     waiting("references")
-    # Totals alone travel; rows whose path leads out of the base path are few, or a sign of their own.
-    query = RefsQuery(base_path=base_path, store=store, only=(OUTSIDE,))
+    # Totals travel, and aliases; these, and rows whose path leads out of the base path, are few, or a sign of their own.
+    query = RefsQuery(base_path=base_path, store=store, only=(OUTSIDE, ALIAS))
 
-    def nothing(item: RefItem) -> None: ...
+    aliases: dict[tuple[str, str], Counter[str]] = {}
+    outside = 0
 
-    totals = refs.scan(fleet, query, {}, nothing, waiting).totals
+    def count(item: RefItem) -> None:
+        nonlocal outside
+        outside += item.kind == OUTSIDE and item.source == "xcom"
+        if item.kind == ALIAS and item.source == "xcom" and item.dag_id and item.run_id:
+            aliases.setdefault((item.dag_id, item.run_id), Counter())[f"{item.dag_id}.{item.task_id}"] += 1
+
+    totals = refs.scan(fleet, query, {}, count, waiting).totals
     waiting("the runs that hold them")
     runs: list[AtRiskRun] = []
     finished = 0
@@ -155,7 +185,7 @@ def held(fleet: Fleet, base_path: str, waiting: Waiting, *, store: bool) -> Held
             runs.append(run)
 
     refs.at_risk(fleet, AtRiskQuery(base_path=base_path), {}, keep, waiting)
-    return Held(totals, tuple(runs), finished, store)
+    return Held(totals, tuple(runs), finished, store, aliases, outside)
 
 
 def facts(fleet: Fleet, query: StepFactsQuery, waiting: Waiting) -> StepFactsAnswer:
@@ -165,8 +195,7 @@ def facts(fleet: Fleet, query: StepFactsQuery, waiting: Waiting) -> StepFactsAns
         if message.get("message"):
             waiting(str(message["message"]))
 
-    params = {name: value for name, value in query.to_json().items() if value is not None}
-    answer = fleet.with_database(lambda session: session.request(requests.STEP_FACTS, params, tell))
+    answer = fleet.with_database(lambda session: session.request(requests.STEP_FACTS, query.given(), tell))
     return StepFactsAnswer.from_json(answer)
 
 

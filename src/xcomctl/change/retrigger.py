@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xcomctl.assess.verify import Runs
@@ -21,13 +21,18 @@ from xcomctl.journal.interface import Journal
 from xcomctl.journal.local import entry_now
 from xcomctl.journal.lock import Lock
 from xcomctl.model import requests
-from xcomctl.model.retrigger import SuspectRun, SuspectsAnswer, SuspectsQuery
+from xcomctl.model.journal_entry import JournalEntry, parse_time
+from xcomctl.model.killswitch import ACTION as KILLSWITCH
+from xcomctl.model.killswitch import LATE, REHYDRATE
+from xcomctl.model.retrigger import HeldBefore, SuspectRun, SuspectsAnswer, SuspectsQuery
 from xcomctl.model.retriggered import Cleared, Found, Outcome, Watched
 from xcomctl.model.verdicts import Verdict
 
 ACTION = "retrigger"
 #: What is about to be cleared; then two entries for each run: announced, and done.
 PLAN, RUN = "retrigger.plan", "retrigger.run"
+#: What rehydrates references, and says before whose, in ``data.held``.
+REHYDRATES = ("rehydrate", f"{KILLSWITCH}.{REHYDRATE}", f"{KILLSWITCH}.{LATE}")
 _POLL_S = 1.0
 #: Failures of the API in a row after which it is not asked again.
 _FAILURES = 4
@@ -49,6 +54,47 @@ def look(
     )
     runs = tuple(SuspectRun.from_json(record) for record in stream)
     return Found(runs, SuspectsAnswer.from_json(stream.result()), frozenset(kill))
+
+
+def held_before(entries: Iterable[JournalEntry]) -> tuple[HeldBefore, ...]:
+    """The runs with suspects whose references were rehydrated, as announced before, and until when each held some.
+
+    That is known where what announced it has come to an end, whichever: a run that still holds some counts by these.
+    """
+    found: dict[tuple[str, str], HeldBefore] = {}
+    announced: dict[tuple[str, str | None], set[tuple[str, str]]] = {}
+    for entry in entries:
+        if entry.action not in REHYDRATES:
+            continue
+        if entry.verdict is not None:
+            for key in announced.pop((entry.action, entry.plan), ()):
+                found[key] = replace(found[key], until=entry.at)
+            continue
+        for each in map(HeldBefore.from_json, entry.data.get("held") or ()):
+            key = each.dag_id, each.run_id
+            first = min(each.first, found.get(key, each).first, key=parse_time)
+            found[key] = replace(each, first=first, until=None)
+            announced.setdefault((entry.action, entry.plan), set()).add(key)
+    return tuple(found.values())
+
+
+def to_hold(found: Found, known: Sequence[HeldBefore]) -> list[HeldBefore]:
+    """What :func:`held_before` has to be told before references are rehydrated, besides what it knows (``known``).
+
+    The runs that were found, as far as they hold some; the one that held some before all others, for those that read
+    another run's; and those of a rehydrate that did not come to its end.
+    """
+    if not found.runs:
+        return [each for each in known if each.until is None]
+    over = {(each.dag_id, each.run_id) for each in known if each.until is not None}
+    runs = (
+        HeldBefore(run.dag_id, run.run_id, run.first)
+        for run in found.runs
+        if run.first is not None and (run.references or run.aliases or run.key not in over)
+    )
+    first = [] if found.answer.first is None else [found.answer.first]
+    pending = (each for each in known if each.until is None)
+    return list({(each.dag_id, each.run_id): each for each in (*first, *pending, *runs)}.values())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 from xcomctl.assess.fleet import Fleet
@@ -68,13 +67,14 @@ class Retrigger:
                 "--until TIME: when the deploy that ended it was up everywhere",
                 Verdict.REFUSED,
             )
-        asked = replace(query, observations=self._observed.observations)
+        asked = self._observed.asks(query)
         self._session, self._found = self._fleet.with_database(
             lambda session: (session, retrigger.look(session, asked, waiting, kill))
         )
         self._before = before
         _, said = way_for(self.found.clearable, self._session, self._api, self._through)
-        again = still(self.found.clearable, self._observed.handing, producers=query.producers)
+        stored = bool(self.found.answer.stored)
+        again = still(self.found.clearable, self._observed.handing, producers=query.producers, stored=stored)
         self.notes = tuple(filter(None, (*self._observed.silent, said, again[0] if again else "")))
         self._refused = again
 
@@ -91,10 +91,7 @@ class Retrigger:
         """Clear what was found. Raises :class:`UserError`; what was cleared until then is recorded."""
         assert self._session is not None
         way, _ = way_for(self.found.clearable, self._session, self._api, self._through)
-        # What is seen here ends a window for good: what starts from now on is not found again.
-        seen = [(each.context, each.phase) for each in self._observed.present]
-        silent = [(name, None) for name in self._contexts if name not in dict(seen)]
-        steps = Steps(self._journal, self._deployment, lock, (*seen, *silent))
+        steps = Steps(self._journal, self._deployment, lock, self._observed.contexts)
         for each in retrigger.clear(self.found, way, steps, waiting):
             self._cleared.append(each)
 
@@ -172,13 +169,16 @@ class Retrigger:
         }
 
 
-def still(runs: Iterable[SuspectRun], handing: Sequence[str], *, producers: bool) -> tuple[str, str] | None:
+def still(
+    runs: Iterable[SuspectRun], handing: Sequence[str], *, producers: bool, stored: bool = True
+) -> tuple[str, str] | None:
     """Why clearing these runs now would hand over path strings once more, and what to do; ``None`` if it would not.
 
     ``handing`` are sentences about contexts that hand them over. With ``producers`` a run's own references come anew as
-    values; what another run's are for its readers does not change.
+    values; what another run's are for its readers does not change. ``stored``: whether any run holds a reference or an
+    alias; what is rehydrated is read as a value in any phase.
     """
-    if not handing:
+    if not handing or not stored:
         return None
     said = f"{', '.join(handing)}: what is cleared now gets path strings again"
     hint = "go to dual-read first, where every reference resolves"

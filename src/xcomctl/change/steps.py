@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from xcomctl.assess.fleet import Fleet
 from xcomctl.change import gates, readiness
-from xcomctl.change.barrier import ACTION, Barriers, Evaluated
+from xcomctl.change.barrier import ACTION, Barriers, Evaluated, stood_still
 from xcomctl.change.carrier_edit import NOTHING, CarrierEdit, edit_for, planned_threshold, settings_after, wanted_for
 from xcomctl.change.observed import Held, Standing, facts, held
 from xcomctl.change.readiness import Given
@@ -18,7 +18,6 @@ from xcomctl.deployment.carriers.interface import Carrier
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.journal.interface import Where
 from xcomctl.journal.open import opened
-from xcomctl.model.barrier import Passage
 from xcomctl.model.fingerprint import fingerprint_of
 from xcomctl.model.journal_entry import JournalEntry, parse_time
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND, Phase
@@ -104,7 +103,7 @@ class Steps:
         passed = None if repairs else self._barrier(step)
         stored = self._held(step, wanted, sizes)
         if self._asked.fleet_stopped and passed is not None:
-            passed = self._again(passed)
+            passed = stood_still(passed, self._barriers(None).evaluate_stopped(self._waiting))
         if passed is not None:
             found.append(gates.barrier(passed, self._asked.options))
         found.append(gates.base_path(self._standing, wanted, stored))
@@ -112,7 +111,7 @@ class Steps:
         if step.direction is Direction.UP:
             found += self._up(step, wanted)
         elif step.target is Phase.INLINE:
-            found.append(gates.references(stored, self._asked.keep_finished, self._asked.options))
+            found.append(gates.references(stored, self._asked.keep_finished, self._asked.options, self._asked.accepted))
         if step.target is Phase.OFFLOAD:
             found.append(gates.threshold(wanted))
             self._waiting("the values above the threshold")
@@ -144,6 +143,8 @@ class Steps:
                 yield readiness.rehearse_command(self._standing.any.airflow, threshold, self._journal)
             if "gate_preflight" not in passed and wanted is not None:
                 yield self.preflight_command(step.target, wanted)
+        elif step.target is Phase.INLINE and "gate_references" not in passed:
+            yield f"xcomctl rehydrate{self._asked.options}"
         yield f"xcomctl flip --to {step.target.value}{self._asked.step_options}{gate_options}{self._asked.options}"
         yield "# deploy the carrier to every component"
         yield f"xcomctl wait --to {step.target.value}{self._asked.options}"
@@ -167,14 +168,6 @@ class Steps:
         waited = self._last_wait(step.start)
         accepted = (*self._asked.accepted, *((waited.data.get("accepted") or ()) if waited is not None else ()))
         return barriers.evaluate(step.start, accepted, step.target, self._waiting)
-
-    def _again(self, first: Evaluated) -> Evaluated:
-        """The second look at a fleet that stands still: nothing may have been up between the two."""
-        second = self._barriers(None).evaluate_stopped(self._waiting)
-        if not first.barrier.passed or not second.barrier.passed or first.barrier.moment == second.barrier.moment:
-            return first if not first.barrier.passed else second
-        unknown = ("something ran between two looks at it: ask again",)
-        return Evaluated(replace(second.barrier, passage=Passage.INCONCLUSIVE.value, unknown=unknown), second.gathered)
 
     def _barriers(self, target: Phase | None) -> Barriers:
         deployed_at = self._asked.deployed_at

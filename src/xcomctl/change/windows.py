@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xcomctl.assess.fleet import Context, Fleet
 from xcomctl.assess.verify import observed_before
+from xcomctl.change.retrigger import held_before
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.journal.interface import Journal
 from xcomctl.journal.local import now
 from xcomctl.model import requests
 from xcomctl.model.barrier import HostingProcess
 from xcomctl.model.barrier_evidence import BarrierAnswer, BarrierQuery
-from xcomctl.model.journal_entry import parse_time
+from xcomctl.model.journal_entry import JournalEntry, parse_time
 from xcomctl.model.phases import Phase
 from xcomctl.model.redaction import redact
+from xcomctl.model.retrigger import HeldBefore, SuspectsQuery
 from xcomctl.model.suspects import HANDS_PATHS_OVER, Observation
 
 #: Components whose rows in ``job`` tell how long they live, and whose forks tasks are.
@@ -25,20 +27,44 @@ _RESOLVES = (Phase.OFFLOAD.value, Phase.DUAL_READ.value)
 
 @dataclass(frozen=True)
 class Observed:
-    """``present`` are those of now. ``handing`` are sentences about contexts that hand paths over now, ``silent`` about those that did not answer."""
+    """``present`` are those of now, of ``names``. ``handing`` are sentences about contexts that hand paths over now,
+    ``silent`` about those that did not answer. ``held`` are the runs whose references were rehydrated since."""
 
     observations: tuple[Observation, ...]
     present: tuple[Observation, ...] = ()
     handing: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    held: tuple[HeldBefore, ...] = ()
+
+    @property
+    def ever_handing(self) -> bool:
+        """Whether a context was seen to hand paths over, now or before."""
+        return any(each.phase in HANDS_PATHS_OVER for each in self.observations)
+
+    @property
+    def contexts(self) -> tuple[tuple[str, str | None], ...]:
+        """Every context with the phases that it has now, ``None`` for one that did not answer; for the journal.
+
+        That ends a window for good: what starts from now on is not found again.
+        """
+        seen = [(each.context, each.phase) for each in self.present]
+        return (*seen, *((name, None) for name in self.names if name not in dict(seen)))
+
+    def asks(self, query: SuspectsQuery) -> SuspectsQuery:
+        """The question for suspects, with what was seen."""
+        return replace(query, observations=self.observations, held=self.held)
 
 
 def observed(
     fleet: Fleet, journal: Journal, deployment: str | None, waiting: Callable[[str], None] = lambda what: None
 ) -> Observed:
     """The phases that every context has now or had before. Raises ``JournalError`` where the journal cannot be read."""
-
-    before = observed_before(journal, deployment, {context.name for context in fleet.contexts})
+    names = tuple(context.name for context in fleet.contexts)
+    before = observed_before(journal, deployment, names)
+    ours = (each for each in journal.entries() if each.deployment == deployment)
+    # Where no deployment is named, several Airflows may share a journal.
+    held = held_before(each for each in ours if deployment is not None or _is_of(each, names))
 
     def one(context: Context) -> tuple[list[Observation], list[Observation], str]:
         past = [each for each in before if each.context == context.name]
@@ -61,7 +87,15 @@ def observed(
         present,
         tuple(f"{each.context} is {each.phase}" for each in present if each.phase in HANDS_PATHS_OVER),
         tuple(said for _, _, said in answers if said),
+        names,
+        held,
     )
+
+
+def _is_of(entry: JournalEntry, names: tuple[str, ...]) -> bool:
+    """Whether it is not of other contexts."""
+    of = {each.get("name") for each in entry.data.get("contexts") or () if isinstance(each, Mapping)}
+    return not of or bool(of & set(names))
 
 
 def _phases(answer: BarrierAnswer) -> dict[str, str]:

@@ -40,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
     from xcomctl.change import flip
-    from xcomctl.change.observed import standing
+    from xcomctl.change.observed import standing, versions
     from xcomctl.change.steps import Steps
     from xcomctl.journal.local import this_actor
     from xcomctl.journal.open import opened
@@ -93,10 +93,7 @@ def run(args: argparse.Namespace) -> int:
         _show(args, found, sys.stderr if args.output == "json" else sys.stdout)
         confirm(f"write this into {carrier.path}?", yes=args.yes)
         held.renew()
-        seen = where.any
-        flip.write(
-            found, journal, name, held, {"airflow": seen.airflow, "common_io": seen.providers.get("common.io", "")}
-        )
+        flip.write(found, journal, name, held, versions(where.answers))
         return _end(args, found, "edited", options, name)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xcomctl.cli import api, contexts
 
@@ -30,14 +30,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         NAME,
         help="end an incident: back to dual-read in one deploy, or (--hard) to inline where the backend is broken",
         description="Says what it sees and which way it recommends. Soft, the default: nothing more is offloaded, every "
-        "reference goes on to resolve, no task breaks. Hard, for a backend that does not import: pauses the DAGs, reverts, "
-        "waits for what still runs with older settings, clears what pushed or may have read references, unpauses, and watches "
+        "reference goes on to resolve, no task breaks; --to inline goes on from there, once everything is back in the database. "
+        "Hard, for a backend that does not import: pauses the DAGs, reverts, "
+        "waits for what still runs with older settings, writes references back into the database where the store answers, clears what pushed or may have read references, unpauses, and watches "
         "until green. Each step is shown, asked for and journaled; calling it again goes on where it stopped.",
         epilog="Exit codes: 0 done, or nothing to do; 2 usage; 3 a step failed; 5 something could not be seen or was not over "
         "in time; 6 refused, not confirmed, or locked; 130 interrupted.",
     )
     what = parser.add_argument_group("what to do")
     what.add_argument("--hard", action="store_true", help="at once to inline: for a backend that cannot be imported")
+    what.add_argument("--to", metavar="PHASE", choices=("dual-read", "inline"), default="dual-read", help="dual-read (default), or on from there to inline: wait, rehydrate, revert, each step asked")  # fmt: skip
     what.add_argument("--carrier", metavar="FILE", type=Path, help="the file to edit: .env or airflow.cfg (default: the deployment's; without one the lines to set by hand are shown)")  # fmt: skip
     what.add_argument("--path", metavar="URL", help="the base path to write, where it resolves nowhere (default: the carrier's, else the deployment's)")  # fmt: skip
     what.add_argument("--deploy", metavar="'COMMAND'", type=_command, help="run this deploy (default: wait until you have deployed)")  # fmt: skip
@@ -48,7 +50,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     hard = parser.add_argument_group("with --hard")
     hard.add_argument("--only-at-risk", action="store_true", help="pause only the DAGs whose unfinished runs hold references (default: all)")  # fmt: skip
     hard.add_argument("--clear", metavar="DAG.TASK", action="append", default=[], help="this task may be killed where it still runs (repeatable)")  # fmt: skip
-    hard.add_argument("--past-barrier", metavar="REASON", help="go on although not everything that may run can be seen (recorded)")  # fmt: skip
+    hard.add_argument("--past-barrier", metavar="REASON", help="go on although not everything that may run can be seen (recorded; not on the way of --to inline)")  # fmt: skip
     contexts.add_base_path_option(hard)
     contexts.add_options(parser)
     through = parser.add_argument_group("through Airflow's REST API")
@@ -60,6 +62,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
     contexts.check_tasks(args, "clear")
+    if args.hard and args.to == "inline":
+        args.usage_error("--hard leads to inline at once: leave out --to")
     if args.abandon and (args.hard or args.dry_run):
         args.usage_error("--abandon goes alone: it ends what was begun")
     from xcomctl.assess.api_login import connect
@@ -67,6 +71,9 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.change.agents import Agents
     from xcomctl.change.killswitch_run import Desk, Switch
     from xcomctl.change.pauses import ApiPauses
+    from xcomctl.errors import UserError
+    from xcomctl.model.killswitch import Way
+    from xcomctl.model.verdicts import Verdict
     from xcomctl.report.confirmation import confirm
     from xcomctl.report.killswitch_text import plan_lines, sees_lines
     from xcomctl.report.progress import progress_for
@@ -98,13 +105,26 @@ def run(args: argparse.Namespace) -> int:
         wanted = replace(_wanted(args, chosen), pauses=None if client is None else ApiPauses(client))
         name = chosen.name if chosen is not None else None
         switch = Switch(agents, contexts.journal(args, chosen), name, view, wanted, desk)
+        how: dict[str, Any] = {"hard": args.hard, "announce": announce, "to_inline": args.to == "inline"}
         if args.abandon:
             report = switch.abandon()
         elif args.dry_run:
-            report = switch.preview(hard=args.hard, announce=announce)
+            report = switch.preview(**how)
         else:
-            report = switch.play(hard=args.hard, announce=announce)
-    _render(replace(report, next_steps=tuple(_next_steps(args, report, wanted))), as_json)
+            report = switch.play(**how)
+        if args.to == "inline" and report.ended and report.way is Way.SOFT and report.verdict is Verdict.OK:
+            try:
+                with progress.step("look", "See what there is now") as step:
+                    view = killswitch_view.look(agents, contexts.base_path_params(args, chosen), step.waiting)
+                report = replace(replace(switch, view=view).play(**how), before=report)
+            except UserError as error:  # what is done stays done, and is told
+                _end(args, replace(switch, view=view).then_exit(report, error.verdict), wanted)
+                raise
+    return _end(args, report, wanted)
+
+
+def _end(args: argparse.Namespace, report: KillswitchReport, wanted: Wanted) -> int:
+    _render(replace(report, next_steps=tuple(_next_steps(args, report, wanted))), args.output == "json")
     return report.verdict.exit_code
 
 
@@ -122,6 +142,7 @@ def _wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted:
         clear=tuple(args.clear),
         past_barrier=args.past_barrier,
         base_path=args.base_path,
+        options=contexts.spelled(args),
     )
 
 
@@ -136,8 +157,8 @@ def _next_steps(args: argparse.Namespace, report: KillswitchReport, wanted: Want
         return [_again(args, report)]
     if report.way is None or report.abandoned:
         return [f"xcomctl status{options}"]
-    if report.way is Way.HARD:
-        return list(way_out.after_hard(options))
+    if report.way is not Way.SOFT:
+        return list(way_out.after_inline(options))
     carrier = "FILE" if wanted.carrier is None else shlex.quote(str(wanted.carrier))
     handed_over = report.sees.worst in (Phase.MISCONFIGURED, Phase.INLINE)
     return list(way_out.after_soft(options, carrier, handed_over=handed_over))
@@ -148,7 +169,8 @@ def _again(args: argparse.Namespace, report: KillswitchReport) -> str:
     from xcomctl.model.killswitch import Way
     from xcomctl.model.redaction import redact
 
-    words = ["--abandon"] if args.abandon else ["--hard"] if report.way is Way.HARD else []
+    on = ["--to", "inline"] if args.to == "inline" else []
+    words = ["--abandon"] if args.abandon else ["--hard"] if report.way is Way.HARD else on
     where = ("api", "api_user")  # the journal and the file are spelled with the contexts
     of_steps = () if args.abandon else ("carrier", "path", "deploy", "base_path", "past_barrier")
     for option in (*of_steps, *where):

@@ -38,9 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     gates = parser.add_argument_group("what a step is gated by")
     gates.add_argument("--rehearsal", metavar="FILE", type=Path, help="the report.json of a rehearsal (default: the journal's)")  # fmt: skip
     gates.add_argument("--preflight", metavar="FILE", type=Path, help="the JSON of a pre-flight (default: the journal's)")  # fmt: skip
-    gates.add_argument(
-        "--max-age", metavar="AGE", type=_age, help="how old these two may be, such as 12h (default: 7d)"
-    )
+    gates.add_argument("--max-age", metavar="AGE", type=age, help="how old these two may be, such as 12h (default: 7d)")
     gates.add_argument("--accept", metavar="DAG.TASK", action="append", default=[], help="let this task run on past the barrier (repeatable, recorded)")  # fmt: skip
     gates.add_argument("--deployed-at", metavar="TIME", type=contexts.time, help="when the settings that resolve now were rolled out, where processes hide what they started with (2.x; default: what was said to the last wait)")  # fmt: skip
     gates.add_argument("--fleet-stopped", action="store_true", help="every component is stopped, which is checked: any step is one deploy then")  # fmt: skip
@@ -88,7 +86,8 @@ def carrier(args: argparse.Namespace, chosen: Deployment | None) -> Carrier | No
     return None if path is None else open_carrier(path)
 
 
-def _age(text: str) -> datetime.timedelta:
+def age(text: str) -> datetime.timedelta:
+    """How long ago, such as ``12h``, for argparse."""
     match = _AGE.fullmatch(text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no age such as 12h or 7d")

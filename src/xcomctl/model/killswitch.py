@@ -18,13 +18,17 @@ from xcomctl.model.verdicts import Verdict
 ACTION = "killswitch"
 PAUSE, REVERT, DEPLOY, CONFIRM = "pause", "revert", "deploy", "confirm"
 WAIT, CLEAR, UNPAUSE, WATCH = "wait", "clear", "unpause", "watch"
+#: The barrier of ``dual-read``; references back into the database, and once more what a late process still wrote.
+SETTLE, REHYDRATE, LATE = "settle", "rehydrate", "late"
 
 
 class Way(str, Enum):
-    """Which kill-switch: ``soft`` leads to ``dual-read``, ``hard`` at once to ``inline``."""
+    """Which kill-switch: ``soft`` leads to ``dual-read``, ``hard`` at once to ``inline``, ``exit`` from ``dual-read`` to
+    ``inline`` once nothing is a reference any more."""
 
     SOFT = "soft"
     HARD = "hard"
+    EXIT = "exit"
 
     @property
     def target(self) -> Phase:
@@ -35,7 +39,9 @@ class Way(str, Enum):
     def steps(self) -> tuple[str, ...]:
         """Its steps, in their order."""
         revert = (REVERT, DEPLOY, CONFIRM)
-        return revert if self is Way.SOFT else (PAUSE, *revert, WAIT, CLEAR, UNPAUSE, WATCH)
+        if self is Way.EXIT:
+            return (SETTLE, REHYDRATE, *revert, WAIT, LATE, CLEAR, WATCH)
+        return revert if self is Way.SOFT else (PAUSE, *revert, WAIT, REHYDRATE, CLEAR, UNPAUSE, WATCH)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def unfinished(entries: Iterable[JournalEntry], deployment: Optional[str]) -> Op
             continue
         if entry.action == ACTION and entry.verdict is None and (found is None or found.plan != entry.plan):
             way = entry.data.get("way")
-            if way in (Way.SOFT.value, Way.HARD.value):
+            if way in [each.value for each in Way]:
                 found = Begun(Way(way), entry.plan, entry.at, (entry,))
         elif found is not None and entry.plan == found.plan:
             if entry.action == ACTION and entry.verdict is not None:

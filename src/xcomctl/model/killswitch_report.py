@@ -144,7 +144,8 @@ class Played(Record):
 class KillswitchReport:
     """``way`` is ``None`` where nothing was to be done. ``resumes`` is when the one began that was gone on with.
 
-    ``ended`` is whether it came to its end, also where not every run is green then: it is not gone on with.
+    ``ended`` is whether it came to its end, also where not every run is green then: it is not gone on with. ``before`` is
+    the one that the same call played first.
     """
 
     sees: Sees
@@ -157,6 +158,7 @@ class KillswitchReport:
     abandoned: bool = False
     ended: bool = False
     next_steps: tuple[str, ...] = ()
+    before: Optional[KillswitchReport] = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -174,4 +176,5 @@ class KillswitchReport:
             "ended": self.ended,
             "steps": [each.to_json() for each in self.steps],
             "next_steps": list(self.next_steps),
+            "before": None if self.before is None else self.before.to_json(),
         }

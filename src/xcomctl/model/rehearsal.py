@@ -16,8 +16,8 @@ SANDBOX_VARIABLE = "XCOMCTL_SANDBOX"
 #: What can be played, by the names that ``--only`` takes; the first ones are ways down, compared in one table.
 SCENARIOS: Mapping[str, str] = {
     "runbook": "a bare revert under a run in flight, then the search for victims and the re-trigger",
-    "hard": "the hard kill-switch under a run in flight: pause first, revert, clear what pushed references, unpause",
-    "soft": "inline, dual-read, offload, each step behind its barrier; under a run in flight back to dual-read",
+    "hard": "the hard kill-switch under a run in flight: pause first, revert, rehydrate, clear what is left, unpause",
+    "soft": "inline, dual-read, offload, each step behind its barrier; under runs in flight back to dual-read, then inline",
     "store-stopped": "the store away during offload and during dual-read: loud errors, never a path, and recovery",
     "object-deleted": "an object gone behind a reference: what upstream hands over, and that the scan finds it",
     "misconfigured": "the common.io variables removed with the backend kept: refused, and detected",
@@ -58,6 +58,7 @@ class StrategyResult:
 
     ``time_broken_s`` runs from the edit that reverts the backend, its deploy included, until the last affected run was green;
     it is 0 when no task was broken or run again.
+    ``bytes_moved`` are those that went from the store back into the database, in ``time_moved_s`` seconds.
     A task instance is *broken* when it received a reference where data was expected, whatever its state.
     """
 
@@ -68,6 +69,7 @@ class StrategyResult:
     objects_orphaned: Optional[int]
     bytes_orphaned: Optional[int]
     bytes_moved: Optional[int]
+    time_moved_s: Optional[float] = None
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,24 @@ class Span(Record):
 
 
 @dataclass(frozen=True)
+class HeldBefore(Record):
+    """A run that held references, of which the first was pushed at ``first``, until they were rehydrated at ``until``
+    (``None``: not known): what starts later reads values.
+    """
+
+    dag_id: str
+    run_id: str
+    first: str
+    until: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class SuspectsQuery(Record):
     """What to look for. Everything is optional.
 
     ``base_path`` is what the context resolves unless given, ``default_base_path`` what to take where it resolves none.
     The windows follow from ``observations`` and the schedulers' lives; ``windows`` are taken as they are. ``dag_id`` and
-    ``run_id`` narrow the look. ``producers``: what pushed a reference runs again too, of runs with a suspect and of those
+    ``run_id`` narrow the look. ``held`` are runs that held references until these were rehydrated. ``producers``: what pushed a reference runs again too, of runs with a suspect and of those
     that are not over. ``include`` are tasks (``DAG.TASK``) whose instances of other runs are cleared without a
     proof, ``include_others`` does that for all.
     """
@@ -75,6 +87,7 @@ class SuspectsQuery(Record):
     producers: bool = False
     include: tuple[str, ...] = ()
     include_others: bool = False
+    held: tuple[HeldBefore, ...] = ()
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
@@ -82,6 +95,8 @@ class SuspectsQuery(Record):
             return tuple(Observation.from_json(each) for each in value)
         if name == "windows":
             return tuple(Span.from_json(each) for each in value)
+        if name == "held":
+            return tuple(HeldBefore.from_json(each) for each in value)
         return super()._read_field(name, value)
 
 
@@ -115,7 +130,8 @@ class SuspectInstance(Record):
 
 @dataclass(frozen=True)
 class SuspectRun(Record):
-    """A run with its instances that matter. ``references`` and ``aliases`` are what it holds now.
+    """A run with its instances that matter. ``references`` and ``aliases`` are what it holds now, ``first`` is when the
+    first of them was pushed.
 
     ``paused``: its DAG is, so that nothing of it is queued. ``partly`` are mapped tasks of which some indexes are cleared and
     others not.
@@ -130,6 +146,7 @@ class SuspectRun(Record):
     paused: bool = False
     partly: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    first: Optional[str] = None
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
@@ -168,6 +185,7 @@ class SuspectsAnswer(Record):
     """What the look rests on. ``windows`` are those that were found or given. ``confs`` are runs that got a path by conf.
 
     ``unknown`` counts instances of runs with references whose real start no row tells; they count by their start date.
+    ``stored`` counts the references and aliases that any run holds now, ``first`` is the one that has held some for longest.
     """
 
     base_path: str
@@ -176,9 +194,13 @@ class SuspectsAnswer(Record):
     unknown: int = 0
     confs: tuple[HandedOn, ...] = ()
     warnings: tuple[str, ...] = ()
+    stored: int = 0
+    first: Optional[HeldBefore] = None
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
+        if name == "first":
+            return None if value is None else HeldBefore.from_json(value)
         kinds: dict[str, type[Record]] = {"windows": Span, "confs": HandedOn}
         if name in kinds:
             return tuple(kinds[name].from_json(each) for each in value)

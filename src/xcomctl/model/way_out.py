@@ -58,12 +58,12 @@ def after_soft(contexts: str, carrier: str, *, handed_over: bool) -> Iterator[st
     yield f"xcomctl status{contexts}"
     yield f"xcomctl wait --to {Phase.DUAL_READ.value}{contexts}"
     yield (
-        f"xcomctl flip --to {Phase.INLINE.value} --carrier {carrier}{contexts}  # by daylight, and only to take the provider "
-        "out: refused while any row holds a reference"
+        f"xcomctl killswitch --to {Phase.INLINE.value} --carrier {carrier}{contexts}  # by daylight, and only to take the "
+        "provider out: references go back into the database first"
     )
 
 
-def after_hard(contexts: str) -> Iterator[str]:
+def after_inline(contexts: str) -> Iterator[str]:
     """What is left once everything is ``inline`` and green."""
     yield f"xcomctl status{contexts}"
     yield f"xcomctl refs --at-risk{contexts}  # what finished runs keep: a task of theirs that is cleared alone gets the path"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from xcomctl.airflow_compat import trigger_kwargs
 from xcomctl.metadata import risk, started, starts, traces
@@ -15,9 +17,10 @@ from xcomctl.metadata.tables import Tables
 from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, url_like_rows
 from xcomctl.model.downstream import Structure
 from xcomctl.model.handed_over import holds_path, path_in
+from xcomctl.model.journal_entry import parse_time
 from xcomctl.model.references import Owner
 from xcomctl.model.requests import ALIAS, REFERENCE
-from xcomctl.model.retrigger import RUNNING, WAITING, Span, SuspectRun, SuspectsQuery
+from xcomctl.model.retrigger import RUNNING, WAITING, HeldBefore, Span, SuspectRun, SuspectsQuery
 from xcomctl.model.suspects import Window, suspects, windows
 from xcomctl.references import rerun
 from xcomctl.references.rerun import Known, Place
@@ -26,12 +29,18 @@ from xcomctl.references.scan import kind_of
 _Spans = list[tuple[datetime.datetime, Optional[datetime.datetime]]]
 
 
+class _Spell(NamedTuple):
+    start: datetime.datetime
+    end: Optional[datetime.datetime]
+
+
 @dataclass
 class Look:
     """One look at a deployment. ``connection`` can only read; ``base_path`` is normalised.
 
-    ``first`` is when the first reference that any run holds was pushed, ``None`` for none; ``aliases`` are the runs in
-    which a task passed a path string on. ``structure_of`` gives the DAG of a run. ``unknown`` counts instances whose real
+    ``first`` is when the first reference that any run holds, or held, was pushed, ``None`` for none; ``aliases`` are the
+    runs in which a task passed a path string on. ``stored`` counts the references and aliases that are there now,
+    ``holds_longest`` is the run with the first of these. ``structure_of`` gives the DAG of a run. ``unknown`` counts instances whose real
     start no row tells, ``unread_triggers`` triggers whose kwargs cannot be read here.
     """
 
@@ -43,6 +52,8 @@ class Look:
     bad: tuple[Window, ...] = ()
     first: Optional[datetime.datetime] = None
     aliases: dict[tuple[str, str], None] = field(default_factory=dict)
+    stored: int = 0
+    holds_longest: Optional[HeldBefore] = None
     unknown: int = 0
     unread_triggers: int = 0
 
@@ -58,14 +69,27 @@ class Look:
         return self.bad
 
     def scan(self) -> None:
-        """Look at every stored URL, once."""
+        """Look at every stored URL, once. Where none is left, windows end when the last reference was rehydrated."""
+        held = self._held.values()
+        self.first = min((each.start for each in held), default=None)
+        oldest: Optional[datetime.datetime] = None
         for row in url_like_rows(self.connection, self.tables):
             kind = kind_of(row.text, self.base_path, Owner(row.dag_id, row.run_id, row.task_id))
             if kind == ALIAS and path_in(row.text, self.base_path) is not None:
                 self.aliases[row.dag_id, row.run_id] = None
+                self.stored += 1
+            if kind == REFERENCE:
+                self.stored += 1
             if kind == REFERENCE and row.timestamp is not None:
                 pushed = _utc(row.timestamp)
-                self.first = pushed if self.first is None else min(self.first, pushed)
+                if oldest is None or pushed < oldest:
+                    oldest = pushed
+                    self.holds_longest = HeldBefore(row.dag_id, row.run_id, pushed.isoformat())
+        if oldest is not None:
+            self.first = oldest if self.first is None else min(self.first, oldest)
+        ends = [each.end for each in held if each.end is not None]
+        if ends and len(ends) == len(held) and not self.stored:
+            self.bad = tuple(_until(self.bad, max(ends)))
 
     def runs(self) -> Iterator[RunRow]:
         """The runs that are worth a closer look, each once. As many as had something going on in the windows."""
@@ -81,6 +105,8 @@ class Look:
 
     def _names(self) -> Iterator[tuple[str, str]]:
         query = self.query
+        for each in query.held:
+            yield each.dag_id, each.run_id
         if query.dag_id is not None and query.run_id is not None:
             yield query.dag_id, query.run_id
         yield from self.aliases
@@ -101,7 +127,13 @@ class Look:
         states = started.states_of(*of_run)
         begun = {(each.task_id, each.map_index): each for each in starts.starts_of(*of_run)}
         pushed, proofs, counts, first = self._values(run, states, begun)
-        found = suspects(rerun.ran(begun), self.bad, first)
+        bad: Sequence[Window] = self.bad
+        before = self._held.get((run.dag_id, run.run_id))
+        if before is not None:
+            # What holds nothing any more hands nothing over, whatever the phase.
+            bad = bad if first is not None or before.end is None else _until(bad, before.end)
+            first = before.start if first is None else min(_utc(first), before.start)
+        found = suspects(rerun.ran(begun), bad, first)
         self._traces(run, proofs)
         producers = self.query.producers and (
             bool(found.started or found.ran_on or proofs) or run.state not in FINISHED_RUN_STATES
@@ -126,8 +158,19 @@ class Look:
             "Airflow has no such DAG any more: what is downstream is not known, and nothing that is cleared runs",
         )  # fmt: skip
         return SuspectRun(
-            run.dag_id, run.run_id, run.state, *counts, instances, run.paused, rerun.partly(known, instances), missing
-        )
+            run.dag_id, run.run_id, run.state, *counts, instances, run.paused, rerun.partly(known, instances), missing,
+            None if first is None else _utc(first).isoformat(),
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _held(self) -> dict[tuple[str, str], _Spell]:
+        """When runs whose references were rehydrated held some."""
+        return {
+            (each.dag_id, each.run_id): _Spell(
+                parse_time(each.first), None if each.until is None else parse_time(each.until)
+            )
+            for each in self.query.held
+        }
 
     def _values(
         self, run: RunRow, states: Mapping[Place, Optional[str]], begun: Mapping[Place, Start]
@@ -194,6 +237,15 @@ def _stays(state: Optional[str], start: Optional[Start], pushed: Optional[dateti
 def spans(bad: Sequence[Window]) -> tuple[Span, ...]:
     """The windows as they are answered, the earliest first."""
     return tuple(Span.of(each) for each in sorted(bad, key=lambda window: window.start))
+
+
+def _until(bad: Sequence[Window], end: datetime.datetime) -> list[Window]:
+    """The windows as far as they lie before a moment."""
+    return [
+        dataclasses.replace(each, end=end if each.end is None else min(each.end, end))
+        for each in bad
+        if each.start < end
+    ]
 
 
 def _merged(bad: Sequence[Window]) -> _Spans:

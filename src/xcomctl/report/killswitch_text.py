@@ -43,8 +43,11 @@ def sees_lines(sees: Sees) -> Iterator[str]:
 
 
 def plan_lines(recommendation: Recommendation, way: Way, titles: Sequence[str], resumes: str | None) -> Iterator[str]:
-    """Which way is recommended and why, and the steps that are about to be played. Midway nothing is recommended."""
-    if resumes is None:
+    """Which way is recommended and why, and the steps that are about to be played.
+
+    Midway nothing is recommended, nor is the way on to ``inline``: that one is asked for.
+    """
+    if resumes is None and way is not Way.EXIT:
         yield _recommends(recommendation)
     again = "" if resumes is None else f", begun at {units.moment(resumes)} and gone on with"
     yield f"{way.value} kill-switch to {way.target.value}{again}:"
@@ -58,15 +61,20 @@ def render_result(report: KillswitchReport, stream: TextIO) -> None:
     def line(text: str) -> None:
         stream.write(f"{printable(text)}\n")
 
-    if report.way is None:
-        line(_recommends(report.recommendation))
-    for step in () if report.dry_run else report.steps:
-        for text in _step(step):
+    for played in filter(None, (report.before, report)):
+        for text in _result(played):
             line(text)
-    if report.way is not None:
-        line(f"{report.way.value} kill-switch to {report.way.target.value}: {_ended(report)}")
     for step_to_type in report.next_steps:
         line(f"→ {step_to_type}")
+
+
+def _result(report: KillswitchReport) -> Iterator[str]:
+    if report.way is None:
+        yield _recommends(report.recommendation)
+    for step in () if report.dry_run else report.steps:
+        yield from _step(step)
+    if report.way is not None:
+        yield f"{report.way.value} kill-switch to {report.way.target.value}: {_ended(report)}"
 
 
 def _recommends(found: Recommendation) -> str:

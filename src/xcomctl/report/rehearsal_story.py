@@ -181,7 +181,10 @@ def strategy_row(result: StrategyResult) -> tuple[str, ...]:
         units.seconds(result.time_broken_s),
         units.number(result.objects_orphaned)
         + (f" ({units.size(result.bytes_orphaned)})" if result.objects_orphaned and result.bytes_orphaned else ""),
-        units.size(result.bytes_moved),
+        units.size(result.bytes_moved)
+        + (
+            f" ({units.seconds(result.time_moved_s)})" if result.bytes_moved and result.time_moved_s is not None else ""
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from xcomctl.change.barrier import Evaluated
@@ -48,10 +49,20 @@ def settings(**values: Any) -> Settings:
     return Settings(values.get("backend"), values.get("path"), values.get("threshold"), None, values.get("compression"))
 
 
-def held(*runs: AtRiskRun, finished_runs: int | None = None, store: bool = False, **totals: Any) -> Held:
-    """What is stored: by these runs, with these totals."""
+def held(
+    *runs: AtRiskRun,
+    finished_runs: int | None = None,
+    store: bool = False,
+    passed_on: Mapping[str, Mapping[str, int]] | None = None,
+    **totals: Any,
+) -> Held:
+    """What is stored: by these runs, with these totals. ``passed_on`` are the aliases of a run by ``DAG.TASK``."""
     counted = sum(run.finished for run in runs) if finished_runs is None else finished_runs
-    return Held(RefTotals(PATH, **totals), runs, counted, store)
+    known = (
+        {each.run_id: {"dag.task": each.aliases} for each in runs if each.aliases} if passed_on is None else passed_on
+    )
+    aliases = {("dag", run_id): tasks for run_id, tasks in known.items()}
+    return Held(RefTotals(PATH, **totals), runs, counted, store, aliases, totals.get("outside", 0))
 
 
 def run(run_id: str, state: str, references: int = 1, aliases: int = 0) -> AtRiskRun:

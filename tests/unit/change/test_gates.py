@@ -111,6 +111,35 @@ def test_an_alias_alone_blocks_and_what_cannot_be_looked_into_is_not_known_to_ho
     assert gates.references(None, None, "").status is Status.SKIP
 
 
+def test_aliases_that_are_accepted_by_name_stay_and_no_others():
+    one = held(run("old", "failed", 0, 1), aliases=1, passed_on={"old": {"dag.passes": 1}})
+    accepted = gates.references(one, None, "", ("dag.passes",))
+    assert accepted.status is Status.WARN and "1 alias accepted by name: dag.passes" in accepted.detail
+    for names in ((), ("dag.other",), ("other.passes",), ("passes",)):
+        assert gates.references(one, None, "", names).status is Status.FAIL
+    running = held(run("now", "running", 0, 2), aliases=2, passed_on={"now": {"dag.passes": 2}})
+    assert gates.references(running, None, "", ("dag.passes",)).status is Status.WARN
+    assert gates.references(held(), None, "", ("dag.passes",)).status is Status.OK
+
+
+def test_a_name_that_is_accepted_twice_accepts_no_other_task():
+    two = held(run("old", "success", 0, 2), aliases=2, passed_on={"old": {"dag.passes": 1, "dag.other": 1}})
+    gate = gates.references(two, None, "", ("dag.passes", "dag.passes"))
+    assert gate.status is Status.FAIL and "1 alias in 1 finished run: dag old" in gate.detail
+    assert gates.references(two, None, "", ("dag.passes", "dag.other")).status is Status.WARN
+
+
+def test_an_accepted_alias_makes_up_for_no_reference_beside_it():
+    """An archive's alias counts for its run as well: it must not stand for what the run itself holds."""
+    beside = held(run("now", "running", 1, 0), references=1, aliases=1, passed_on={"now": {"dag.passes": 1}})
+    for reason in (None, "a reason"):
+        gate = gates.references(beside, reason, "", ("dag.passes",))
+        assert gate.status is Status.FAIL and "dag now (1 reference)" in gate.detail
+    both = held(run("old", "success", 1, 1), references=1, aliases=1, passed_on={"old": {"dag.passes": 1}})
+    assert gates.references(both, None, "", ("dag.passes",)).status is Status.FAIL
+    assert gates.references(both, "a reason", "", ("dag.passes",)).status is Status.WARN
+
+
 def test_values_that_fit_only_in_the_store_are_a_warning_with_their_names():
     misfit = Misfit("dag", "run", "task", -1, "return_value", "holds NaN")
     found = gates.values_fit(StepFactsAnswer("jsonb", references=9, looked_at=5, misfit_count=1, misfits=(misfit,)))
@@ -120,3 +149,8 @@ def test_values_that_fit_only_in_the_store_are_a_warning_with_their_names():
     assert gates.values_fit(StepFactsAnswer("bytes")).status is Status.OK
     unread = gates.values_fit(StepFactsAnswer("jsonb", references=5, looked_at=4, unread=1, unread_why="it is gone"))
     assert unread.status is Status.WARN and "it is gone" in unread.detail
+
+
+def test_a_path_that_leads_out_of_the_base_path_blocks_whatever_is_kept():
+    found = gates.references(held(run("old", "success"), outside=1), "they are purged tonight", "")
+    assert found.status is Status.FAIL and "leads out of the base path" in found.detail

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,15 +11,18 @@ from typing import Any, cast
 
 import pytest
 
+from tests.unit.change import samples
 from xcomctl.assess.status import Seen
-from xcomctl.change import killswitch_run
+from xcomctl.change import killswitch_revert, killswitch_run
 from xcomctl.change.agents import Agents
 from xcomctl.change.killswitch import Outcome, Player, Step, Wanted, Work, begin_anew
+from xcomctl.change.killswitch_decision import Decision
 from xcomctl.change.killswitch_hard import Clear, Unpause, Watch, holds_pauses
 from xcomctl.change.killswitch_revert import Deploy, Revert
 from xcomctl.change.killswitch_run import Desk as Person
 from xcomctl.change.killswitch_run import Switch
 from xcomctl.change.killswitch_view import View, viewed
+from xcomctl.change.observed import Held
 from xcomctl.change.retrigger import RUN
 from xcomctl.deployment.carriers.env_file import EnvFile
 from xcomctl.deployment.deployments import SettingsEntry
@@ -395,3 +398,42 @@ def test_the_view_counts_what_runs_and_asks_again_where_the_class_does_not_impor
     assert seen.sees.unimportable == {"scheduler": "no"} and seen.sees.store_up == ("scheduler",)
     assert seen.sees.references_at_risk == 3 and seen.variables == {BACKEND.env: BASE_XCOM}
     assert view().variables == {}
+
+
+# --- on to inline
+
+
+def test_a_dry_run_to_inline_shows_the_way_on_from_dual_read_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: dict[str, Step] = {step: Noted(step, []) for way in Way for step in way.steps}
+    monkeypatch.setattr(killswitch_run, "STEPS", steps)
+    told: list[tuple[Way | None, int]] = []
+
+    def announce(decision: Decision, titles: Sequence[str]) -> None:
+        told.append((decision.way, len(titles)))
+
+    made = switch(desk, "prod", "scheduler")
+    found = made.preview(hard=False, announce=announce, to_inline=True)
+    assert told == [(Way.SOFT, 3), (Way.EXIT, len(Way.EXIT.steps))]
+    assert found.before is not None and found.before.way is Way.SOFT
+    for report, way in ((found.before, Way.SOFT), (found, Way.EXIT)):
+        assert report.dry_run and [(each.id, each.status) for each in report.steps] == [
+            (step, TO_DO) for step in way.steps
+        ]
+    assert made.preview(hard=False, announce=announce).before is None and not desk.where.exists()
+
+
+def test_the_exit_leaves_dual_read_only_where_no_path_that_is_known_holds_a_reference(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def held(fleet: Any, base_path: str, waiting: Any, *, store: bool) -> Held:
+        looked.append(base_path)
+        return samples.held(samples.run("r", "success"), references=int(base_path == PATH))
+
+    monkeypatch.setattr(killswitch_revert, "held", held)
+    work = desk.work(Way.EXIT, base_path="s3://store@bucket/old")
+    work.agents = Holding()
+    with pytest.raises(UserError, match="no row of xcom holds a reference"):
+        Revert().perform(work, lambda **more: None)
+    assert looked == ["s3://store@bucket/old", PATH]

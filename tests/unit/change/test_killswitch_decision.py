@@ -53,6 +53,44 @@ def test_what_is_played(sees: Sees, begun: Begun | None, hard: bool, way: Way | 
     assert (found.way, found.resumes is not None) == (way, resumes)
 
 
+DUAL_READ = replace(OFFLOAD, phases={"a": ("dual-read",)})
+EXIT_BEGUN = Begun(Way.EXIT, "p", ENTRY.at, (ENTRY,))
+
+
+@pytest.mark.parametrize(
+    ("sees", "begun", "way", "resumes"),
+    [
+        (DUAL_READ, None, Way.EXIT, False),
+        # To dual-read first: the same call goes on from there.
+        (OFFLOAD, None, Way.SOFT, False),
+        (replace(OFFLOAD, phases={"a": ("misconfigured",)}), None, Way.SOFT, False),
+        (replace(OFFLOAD, phases={"a": ("dual-read",), "b": ("offload",)}), None, Way.SOFT, False),
+        (replace(OFFLOAD, phases={"a": ("dual-read", "offload")}), None, Way.SOFT, False),
+        (replace(OFFLOAD, phases={"a": ("inline",)}), None, None, False),
+        # What was begun is gone on with, wherever it stands by now.
+        (DUAL_READ, SOFT_BEGUN, Way.SOFT, True),
+        (DUAL_READ, EXIT_BEGUN, Way.EXIT, True),
+        (OFFLOAD, EXIT_BEGUN, Way.EXIT, True),
+        (replace(OFFLOAD, phases={"a": ("inline",)}), EXIT_BEGUN, Way.EXIT, True),
+        (replace(OFFLOAD, phases={"a": ("inline",)}), HARD_BEGUN, Way.HARD, True),
+    ],
+)
+def test_to_inline_leads_on_from_dual_read(sees: Sees, begun: Begun | None, way: Way | None, resumes: bool) -> None:
+    found = decide(sees, begun, hard=False, to_inline=True)
+    assert (found.way, found.resumes is not None) == (way, resumes)
+
+
+@pytest.mark.parametrize("silent", [{"silent": {"b": "no answer"}}, {"unimportable": {"a": "no"}}])
+def test_to_inline_leads_on_only_where_every_context_is_seen_in_dual_read(silent: dict[str, dict[str, str]]) -> None:
+    with pytest.raises(UserError):
+        decide(replace(DUAL_READ, **silent), None, hard=False, to_inline=True)  # type: ignore[arg-type]
+
+
+def test_a_hard_one_leaves_an_exit_behind() -> None:
+    found = decide(replace(DUAL_READ, unimportable={"a": "no"}), EXIT_BEGUN, hard=True)
+    assert (found.way, found.resumes) == (Way.HARD, None)
+
+
 @pytest.mark.parametrize(
     ("sees", "hard", "verdict", "hint"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from xcomctl.clients.airflow_api import ApiError, ApiUnreachable
 from xcomctl.errors import UserError
 from xcomctl.journal.local import LocalJournal, this_actor
 from xcomctl.model.journal_entry import JournalEntry
-from xcomctl.model.retrigger import SUSPECT, SuspectInstance, SuspectRun, SuspectsAnswer
+from xcomctl.model.retrigger import SUSPECT, HeldBefore, SuspectInstance, SuspectRun, SuspectsAnswer
 from xcomctl.model.retriggered import Cleared, Found, Outcome, Watched
 from xcomctl.model.suspects import Observation
 from xcomctl.model.verdicts import Verdict
@@ -125,6 +126,48 @@ def test_one_of_other_contexts_is_neither_waited_for_nor_taken_for_done(journal)
     # A deployment by its name is one and the same, whatever its contexts are.
     clear(journal, found(run("one", "success")), Way(), "prod")
     assert retrigger.unfinished(journal, "prod", ("another",)) == [("dag", "one")]
+
+
+FIRST, SOONER = "2026-06-06T12:00:00+00:00", "2026-06-06T13:30:00+02:00"
+
+
+def rehydrate(
+    at: str, *names: str, plan: str = "a plan", action: str = "rehydrate", first: str = FIRST
+) -> JournalEntry:
+    """One that is announced, with these runs that held references; or without any one that has ended."""
+    held = {"held": [HeldBefore("dag", name, first).to_json() for name in names]}
+    verdict = None if names else Verdict.FAILED
+    return JournalEntry(action, this_actor(), at, plan=plan, verdict=verdict, data=held if names else {})
+
+
+def test_until_when_runs_held_references_is_known_once_what_rehydrates_them_has_ended():
+    noon, one, two, three = (f"2026-06-06T{hour}:00:00.000000Z" for hour in (12, 13, 14, 15))
+    begun = [rehydrate(noon, "a", "b")]
+    assert {each.until for each in retrigger.held_before(begun)} == {None}
+    for other in (rehydrate(one, plan="another"), rehydrate(one, action="killswitch.late")):
+        assert {each.until for each in retrigger.held_before([*begun, other])} == {None}
+    ended = [*begun, rehydrate(one), rehydrate(two)]
+    assert [(each.run_id, each.until) for each in retrigger.held_before(ended)] == [("a", one), ("b", one)]
+    # Begun again with one of them: the earliest first, and again no end.
+    again = [*ended, rehydrate(two, "a", plan="later", first=SOONER)]
+    assert retrigger.held_before(again) == (HeldBefore("dag", "a", SOONER), HeldBefore("dag", "b", FIRST, one))
+    again.append(rehydrate(three, plan="later"))
+    assert retrigger.held_before(again)[0] == HeldBefore("dag", "a", SOONER, three)
+    for action in ("killswitch.rehydrate", "killswitch.late"):
+        assert retrigger.held_before([rehydrate(noon, "a", action=action)]) == (HeldBefore("dag", "a", FIRST),)
+    assert retrigger.held_before([rehydrate(noon, "a", action="flip")]) == ()
+
+
+def test_what_is_held_now_is_put_on_record_and_what_is_known_to_be_over_is_not_again():
+    oldest = HeldBefore("other", "oldest", SOONER)
+    holds, over, never = (replace(run(name, "success"), first=FIRST) for name in ("holds", "over", "never"))
+    over = replace(over, references=0)
+    what = Found((holds, over, replace(never, first=None)), SuspectsAnswer("s3://b/x", (), first=oldest))
+    known = (HeldBefore("dag", "over", FIRST, "2026-06-06T13:00:00Z"), HeldBefore("dag", "broken off", FIRST))
+    assert retrigger.to_hold(what, known) == [oldest, known[1], HeldBefore("dag", "holds", FIRST)]
+    assert HeldBefore("dag", "over", FIRST) in retrigger.to_hold(what, ())
+    # Nobody got a path string: there is nobody to remember but those that are remembered.
+    assert retrigger.to_hold(Found((), what.answer), known) == [known[1]]
 
 
 class States:

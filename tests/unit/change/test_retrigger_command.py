@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from xcomctl.change.retrigger_command import still, verify_step
-from xcomctl.model.retrigger import OTHER, PRODUCER, SUSPECT, SuspectInstance, SuspectRun
+from tests.unit.change.answering import Answering
+from xcomctl.change.retrigger_command import Retrigger, still, verify_step
+from xcomctl.errors import UserError
+from xcomctl.journal.local import LocalJournal, entry_now
+from xcomctl.model import requests
+from xcomctl.model.retrigger import (
+    OTHER,
+    PRODUCER,
+    SUSPECT,
+    HeldBefore,
+    SuspectInstance,
+    SuspectRun,
+    SuspectsAnswer,
+    SuspectsQuery,
+)
 from xcomctl.model.retriggered import Watched
+from xcomctl.model.verdicts import Verdict
 
 INLINE = ("scheduler is inline",)
 
@@ -32,6 +49,30 @@ def run(*roles: str, references: int = 0, aliases: int = 0) -> SuspectRun:
 def test_what_would_get_a_path_again_is_not_cleared(found, producers, refused):
     assert (still([run(), found], INLINE, producers=producers) is not None) == refused
     assert still([found], (), producers=producers) is None
+    # What every run held is rehydrated: it is read as a value under any phase.
+    assert still([found], INLINE, producers=producers, stored=False) is None
+
+
+@pytest.mark.parametrize(("stored", "refused"), [(0, False), (1, True)])
+def test_what_was_rehydrated_is_looked_for_and_cleared_while_contexts_are_inline(
+    tmp_path: Path, stored: int, refused: bool
+) -> None:
+    journal = LocalJournal(tmp_path / "journal.jsonl")
+    held = HeldBefore("dag", "run", "2026-06-06T10:00:00+00:00")
+    journal.append(entry_now("rehydrate", None, plan="p", data={"held": [held.to_json()]}))
+    journal.append(entry_now("rehydrate", None, plan="p", verdict=Verdict.OK))
+    # Airflows that have no name share a journal.
+    theirs = {"held": [replace(held, run_id="theirs").to_json()], "contexts": [{"name": "elsewhere"}]}
+    journal.append(entry_now("rehydrate", None, plan="p", data=theirs))
+    found = (run(OTHER), SuspectsAnswer("s3://store@bucket/xcom", (), 1, stored=stored))
+    fleet = Answering({"scheduler": {"path": "s3://store@bucket/xcom"}}, suspects=found)
+    command = Retrigger(fleet.fleet, journal, None)
+    command.look(SuspectsQuery(), (), lambda what: None)
+    (asked,) = fleet.of(requests.SUSPECTS)
+    until = list(journal.entries())[1].at
+    assert asked["held"] == [replace(held, until=until).to_json()]
+    with pytest.raises(UserError) if refused else nullcontext():
+        command.refuse()
 
 
 def test_others_are_named_and_producers_are_no_way_out_for_them():

@@ -13,7 +13,8 @@ from xcomctl.model.phases import Phase
 from xcomctl.model.verdicts import Verdict
 
 ME = Actor("ann", "desk", 7)
-HARD = ("pause", "revert", "deploy", "confirm", "wait", "clear", "unpause", "watch")
+HARD = ("pause", "revert", "deploy", "confirm", "wait", "rehydrate", "clear", "unpause", "watch")
+EXIT = ("settle", "rehydrate", "revert", "deploy", "confirm", "wait", "late", "clear", "watch")
 
 
 def entry(
@@ -81,7 +82,7 @@ def test_what_was_confirmed_and_holds_no_more_is_done_again_from_the_pause_on(co
 
 @pytest.mark.parametrize("number", range(1, len(HARD) * 2 + 1))
 def test_done_again_nothing_counts_that_was_done_the_first_time(number: int):
-    first = [begun(), *done(*HARD[:7]), entry("watch", Verdict.FAILED)]
+    first = [begun(), *done(*HARD[:8]), entry("watch", Verdict.FAILED)]
     entries = [*first, *done(*HARD)[:number]]
     finished = number // 2
     steps = left(entries, resolved=finished >= 4)
@@ -118,6 +119,41 @@ def test_a_step_that_failed_is_still_to_be_done_and_a_second_call_is_no_new_one(
 def test_soft_goes_to_dual_read_and_hard_to_inline():
     assert (Way.SOFT.target, Way.SOFT.steps) == (Phase.DUAL_READ, ("revert", "deploy", "confirm"))
     assert (Way.HARD.target, Way.HARD.steps) == (Phase.INLINE, HARD)
+    assert (Way.EXIT.target, Way.EXIT.steps) == (Phase.INLINE, EXIT)
+
+
+# --- from dual-read to inline
+
+
+@pytest.mark.parametrize("number", range(len(EXIT) * 2 + 1))
+def test_an_exit_killed_at_any_entry_leaves_out_no_step_that_was_not_done(number: int):
+    entries = [begun("exit"), *done(*EXIT)][: number + 1]
+    finished = EXIT[: number // 2]
+    steps = left(entries, resolved="confirm" in finished)
+    # From the edit on until every context says inline; what was settled and rehydrated before it stands.
+    again = EXIT[2:5] if "confirm" not in finished else ()
+    assert steps == tuple(step for step in EXIT if step not in finished or step in again)
+
+
+def test_an_exit_whose_inline_is_gone_again_begins_with_the_barrier_of_dual_read():
+    """Somebody went up again meanwhile: there may be references again."""
+    entries = [begun("exit"), *done(*EXIT[:5])]
+    assert left(entries, resolved=True) == EXIT[5:]
+    assert left(entries, resolved=False) == EXIT
+    assert left([*entries, *done("settle")], resolved=False) == EXIT[1:]
+    # Rehydrated again, and not edited again since: what follows is done again as well.
+    assert left([*entries, *done("settle", "rehydrate")], resolved=True) == EXIT[2:]
+
+
+def test_an_exit_whose_rehydrate_left_something_is_gone_on_with_there():
+    entries = [begun("exit"), *done("settle"), entry("rehydrate"), entry("rehydrate", Verdict.FAILED)]
+    assert left(entries) == EXIT[1:]
+    assert left([*entries, entry("rehydrate", Verdict.INCONCLUSIVE), *done("rehydrate")]) == EXIT[2:]
+
+
+def test_an_exit_pauses_nothing_so_nothing_is_put_back():
+    found = unfinished([begun("exit"), *done("settle")], "prod")
+    assert found is not None and not found.unpaused and found.round.entries == found.entries
 
 
 # --- what is recommended

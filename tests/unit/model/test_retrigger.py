@@ -12,6 +12,7 @@ from xcomctl.model.retrigger import (
     OTHER,
     SUSPECT,
     HandedOn,
+    HeldBefore,
     Span,
     SuspectInstance,
     SuspectRun,
@@ -47,9 +48,11 @@ def found(*runs: SuspectRun, kill: tuple[str, ...] = ()) -> Found:
             observations=(Observation("2026-06-06T12:00:00Z", "inline", "here"),),
             windows=(WINDOW,),
             include=("dag.task",),
+            held=(HeldBefore("dag", "run", "2026-06-06T11:00:00+00:00"),),
         ),
-        replace(run(instance("a", index=3)), partly=("a",), warnings=("w",), paused=True),
+        replace(run(instance("a", index=3)), partly=("a",), warnings=("w",), paused=True, first="2026-06-06T11:00:00Z"),
         SuspectsAnswer("s3://b/x", (WINDOW,), 2, 1, (HandedOn("dag", "run"),), ("w",)),
+        SuspectsAnswer("s3://b/x", (), stored=3, first=HeldBefore("dag", "run", "2026-06-06T11:00:00+00:00")),
     ],
 )
 def test_records_survive_the_wire(record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.run_database import BASE, Database, at, text
 from xcomctl.metadata import started
 from xcomctl.model.downstream import Structure
 from xcomctl.model.phases import Line
-from xcomctl.model.retrigger import SuspectRun, SuspectsQuery, span
+from xcomctl.model.retrigger import HeldBefore, SuspectRun, SuspectsQuery, span
 from xcomctl.model.suspects import Observation
 from xcomctl.references.suspects import Look, spans
 
@@ -181,3 +182,78 @@ def test_a_path_that_was_passed_on_by_an_earlier_try_hands_nothing_over_any_more
         database.add("UPDATE task_instance SET state = 'running', start_date = ? WHERE task_id = ?", text(16), task_id)
         database.ran(task_id, 16)
     assert look(database)[1] == []
+
+
+# --- references that were rehydrated since
+
+
+def before(minutes: float, run_id: str = "run") -> HeldBefore:
+    return HeldBefore("dag", run_id, at(minutes).isoformat())
+
+
+def test_a_run_whose_references_were_rehydrated_is_looked_at_as_if_it_held_them(database):
+    _, (expected,) = look(database)
+    assert expected.first == at(5).isoformat()
+    database.add("DELETE FROM xcom")
+    assert look(database)[1] == []
+    found, (run,) = look(database, SuspectsQuery(observations=(SEEN,), held=(before(5),)))
+    assert cleared(run) == cleared(expected) == ["last", "read"]
+    assert (run.references, run.aliases, run.first, found.first) == (0, 0, at(5).isoformat(), at(5))
+
+
+@pytest.mark.parametrize(("until", "found"), [(9, []), (30, ["last", "read"])])
+def test_what_started_once_its_run_was_rehydrated_read_values(database, until, found):
+    """And so is what was cleared since, and ran again: it is not found once more."""
+    database.add("DELETE FROM xcom")
+    held = replace(before(5), until=at(until).isoformat())
+    runs = look(database, SuspectsQuery(observations=(SEEN,), held=(held,)))[1]
+    assert [name for run in runs for name in cleared(run)] == found
+    # What holds some again hands these over: the end is none then.
+    database.pushed("push", OWN, 6)
+    assert look(database, SuspectsQuery(observations=(SEEN,), held=(held,)))[1]
+
+
+def test_another_runs_references_were_readable_until_they_were_rehydrated(database):
+    """What started then in a run that held none is listed: it can have read another run's."""
+    database.add("DELETE FROM xcom")
+    database.add("INSERT INTO dag_run (id, dag_id, run_id, state) VALUES (7, 'dag', 'gone', 'success')")
+    _, (run,) = look(database, SuspectsQuery(observations=(SEEN,), held=(before(5, "gone"),)))
+    assert (run.run_id, cleared(run)) == ("run", [])
+    assert {each.role for each in run.instances} == {"other"}
+
+
+@pytest.mark.parametrize(("until", "found"), [(11.5, []), (30, ["run"]), (None, ["run"])])
+def test_once_nobody_holds_any_what_starts_read_no_other_run_s_either(database, until, found):
+    """Else all that ever starts in inline would be listed for good."""
+    held = replace(before(5, "gone"), until=None if until is None else at(until).isoformat())
+    asked = SuspectsQuery(observations=(SEEN,), held=(held,))
+    database.add("DELETE FROM xcom")
+    there, runs = look(database, asked)
+    assert ([run.run_id for run in runs], there.stored, there.holds_longest) == (found, 0, None)
+    database.pushed("push", OWN, 6)
+    there, runs = look(database, asked)
+    assert [run.run_id for run in runs] == ["run"]
+    assert (there.stored, there.holds_longest) == (1, before(6))
+
+
+@pytest.mark.parametrize(("rehydrated", "first"), [(3, 3), (7, 5)])
+def test_what_a_run_still_holds_counts_with_what_it_held(database, rehydrated, first):
+    found, (run,) = look(database, SuspectsQuery(observations=(SEEN,), held=(before(rehydrated),)))
+    assert (run.first, found.first) == (at(first).isoformat(), at(first))
+
+
+def test_what_ended_before_its_run_held_the_first_reference_read_none(database):
+    database.add("DELETE FROM xcom")
+    assert look(database, SuspectsQuery(observations=(SEEN,), held=(before(20.5),)))[1] == []
+
+
+def test_a_run_that_held_references_and_is_deleted_is_no_ones_concern(database):
+    database.add("DELETE FROM xcom")
+    asked = SuspectsQuery(observations=(SEEN,), held=(before(5), before(1, "deleted")))
+    assert [run.run_id for run in look(database, asked)[1]] == ["run"]
+
+
+def test_a_look_that_is_narrowed_leaves_out_what_other_runs_held(database):
+    database.add("DELETE FROM xcom")
+    asked = SuspectsQuery(observations=(SEEN,), held=(before(5),), dag_id="other")
+    assert look(database, asked)[1] == []

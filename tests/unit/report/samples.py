@@ -78,7 +78,7 @@ _TIMELINE = (
 )
 _STRATEGIES = (
     StrategyResult("Bare revert + re-trigger (runbook)", 1, 14, 57.1, 7, 12_055_388, 0),
-    StrategyResult("Down to dual-read, rehydrate", 0, 0, 0.0, 7, 12_055_388, 12_055_388),
+    StrategyResult("Down to dual-read, rehydrate", 0, 0, 0.0, 7, 12_055_388, 12_055_388, 2.4),
     StrategyResult("Hard kill-switch", 0, 14, None, None, None, None),
 )
 

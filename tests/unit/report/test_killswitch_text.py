@@ -53,6 +53,24 @@ def test_the_result_says_what_is_done_what_failed_and_how_to_go_on() -> None:
     assert "done" in text(replace(REPORT, verdict=Verdict.OK)) and "abandoned" in text(replace(REPORT, abandoned=True))
 
 
+def test_the_one_that_was_played_first_is_told_first() -> None:
+    soft = replace(REPORT, verdict=Verdict.OK, ended=True, steps=REPORT.steps[:1])
+    onwards = replace(
+        REPORT, way=Way.EXIT, steps=REPORT.steps[2:], before=soft, next_steps=("xcomctl killswitch --to inline",)
+    )
+    said = text(onwards)
+    order = [
+        "OK    Edit the carrier",
+        "soft kill-switch to dual-read: done",
+        "TO DO Confirm",
+        "exit kill-switch to inline: not",
+    ]
+    assert sorted(order, key=said.index) == order
+    assert said.count("→") == 1 and "→ xcomctl killswitch --to inline" in said
+    # Nobody recommends it: it is asked for.
+    assert next(plan_lines(REPORT.recommendation, Way.EXIT, ["Wait"], None)) == "exit kill-switch to inline:"
+
+
 def test_a_dry_run_changed_nothing_and_where_nothing_is_to_do_it_says_why() -> None:
     assert "nothing was changed" in text(replace(REPORT, dry_run=True)) and "OK" not in text(
         replace(REPORT, dry_run=True)
