@@ -125,7 +125,7 @@ def come_to_its_end(change: Change, done: Done) -> None:
     assert LocalJournal(change.journal).locks() == []
     change.ended(done)
     assert pauses(change.site) == change.pauses
-    assert references(change.site, FINISHED) == change.kept == 2
+    assert references(change.site, FINISHED) == change.left_finished
 
 
 HIT: list[int] = []

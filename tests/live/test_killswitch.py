@@ -2,7 +2,9 @@
 
 After the walk the fleet is put into ``offload`` once more, with a run at the hold point. On one line calls are killed right
 after a step was announced, on the other right before it is recorded that it was done: together, at each step of the journal.
-What is the desk's alone, and soft, which each walk plays to its end, is proven on the first line.
+On the first line hard rehydrates, below a base path of its own so that what the walk left behind stays; on the other its
+store does not answer, and the producer runs again. What is the desk's alone, and soft, which each walk plays to its end, is
+proven on the first line.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support import dags
-from tests.support.commands import Done, api_options, xcomctl
+from tests.support.commands import Done, api_options, unreachable, xcomctl
 from tests.support.deploys import deploying, reading
 from tests.support.rows import gone_dag
 from tests.support.walk import THRESHOLD, Walk, literal, sql
@@ -52,7 +54,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 """
 CHANGING = ("pause", "revert", "deploy", "clear", "unpause")
-HARD = ("pause", "revert", "deploy", "confirm", "wait", "clear", "unpause", "watch")
+HARD = ("pause", "revert", "deploy", "confirm", "wait", "rehydrate", "clear", "unpause", "watch")
 GONE, GONE_RUN, GONE_TASK = "killswitch_gone", "manual__1", "old"
 
 
@@ -66,6 +68,8 @@ class Switching:
         (folder / "broken" / "sitecustomize.py").write_text(BROKEN)
         self.carrier = walk.sandbox.airflow.carrier
         self.api, self.login = api_options(walk)
+        #: What has the store not answer.
+        self.away: dict[str, str] = {}
         #: Whether the backend does not import, and whether the target of hard is what every process started with.
         self.broken = self.deployed = False
 
@@ -83,7 +87,7 @@ class Switching:
         return xcomctl(
             self.walk, "killswitch", "--carrier", str(self.carrier), "--deploy", self._deploy, "--timeout", "240", "-y",
             *arguments, *where,
-            variables={**self.walk.sandbox.airflow.environment(), **self.login}, journal=self.journal(name), killed_after=killed,
+            variables={**self.walk.sandbox.airflow.environment(), **self.login, **self.away}, journal=self.journal(name), killed_after=killed,
         )  # fmt: skip
 
     def pauses(self) -> dict[str, bool]:
@@ -107,6 +111,7 @@ def soft(switching: Switching) -> dict[str, Any]:
     seen["edited"] = switching.settings()
     seen["done"] = switching.call("soft", "-o", "json")
     seen["references"] = switching.references()
+    seen["exit"] = switching.call("soft", "--to", "inline", "--dry-run", "-o", "json")
     return seen
 
 
@@ -115,6 +120,8 @@ def hard(switching: Switching) -> dict[str, Any]:
     walk = switching.walk
     moment = "unrecorded" if walk.line == "3" else "announced"
     switching.broken = True
+    if walk.line == "2":
+        switching.away = unreachable(walk)
     seen: dict[str, Any] = {"before": switching.pauses(), "settings": switching.settings()}
     if moment == "unrecorded":
         seen["refused"] = switching.call("hard")
@@ -123,7 +130,7 @@ def hard(switching: Switching) -> dict[str, Any]:
     calls: dict[str, Done] = {}
     for kill in kills:
         step = kill.partition(":")[0].rpartition(".")[2]
-        if step == "clear":
+        if step == ("rehydrate" if moment == "unrecorded" else "clear"):
             seen["blocked"], seen["restarting"] = blocked(switching)
         if step == "watch":
             walk.rehearsal.stage.hold(False)
@@ -174,7 +181,8 @@ def seen(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
     try:
         file.write_text(TWO_DAGS)
         dags.add(walk, MINE)
-        walk.sandbox.redeploy(settings_for(Phase.OFFLOAD, walk.base_path, THRESHOLD), lambda what: None)
+        base_path = f"{walk.base_path}/killswitch" if walk.line == "3" else walk.base_path
+        walk.sandbox.redeploy(settings_for(Phase.OFFLOAD, base_path, THRESHOLD), lambda what: None)
         airflow.wait_for_dag(PAUSED_BEFORE, lambda what: None)
         airflow.api.set_paused(PAUSED_BEFORE, True)
         stage.hold(True)
@@ -225,7 +233,10 @@ def test_soft_is_gone_on_with_after_a_kill_and_every_context_has_it(seen: dict[s
     assert done.record["resumes"] == found["journal"][0]["at"]
     assert [step["status"] for step in done.record["steps"]] == ["done"] * 3
     assert "running processes with it" in done.record["steps"][-1]["detail"]
-    assert any(step.startswith("xcomctl flip --to inline") for step in done.record["next_steps"])
+    assert any(step.startswith("xcomctl killswitch --to inline") for step in done.record["next_steps"])
+    onwards = found["exit"].orderly()
+    assert (onwards.code, onwards.record["way"], onwards.record["target"]) == (0, "exit", "inline")
+    assert [step["id"] for step in onwards.record["steps"]][:3] == ["settle", "rehydrate", "revert"]
     assert (
         actions(found["journal"])[-1] == "killswitch" and found["journal"][0]["before"] != found["journal"][0]["after"]
     )
@@ -268,7 +279,7 @@ def test_the_dags_are_paused_before_anything_else_and_put_back_at_the_end(seen: 
     assert after == before
 
 
-def test_the_end_is_the_same_whatever_was_killed(seen: dict[str, Any]) -> None:
+def test_the_end_is_the_same_whatever_was_killed(seen: dict[str, Any], walk: Walk) -> None:
     hard_one = seen["hard"]
     done = hard_one["done"].orderly()
     assert (done.code, done.record["verdict"], done.record["way"]) == (0, "ok", "hard"), done.out
@@ -282,8 +293,24 @@ def test_the_end_is_the_same_whatever_was_killed(seen: dict[str, Any]) -> None:
     finished = [
         each for each in hard_one["journal"] if each["action"] == "killswitch.clear" and each["verdict"] == "ok"
     ]
-    # The walk's own finished runs keep theirs.
-    assert finished[-1]["data"]["finished_with_references"]
+    # The walk's own finished runs keep theirs, below its own base path.
+    assert bool(finished[-1]["data"]["finished_with_references"]) == (walk.line == "2")
+
+
+def test_what_the_store_holds_goes_back_and_its_producer_runs_again_only_where_it_does_not_answer(
+    seen: dict[str, Any], walk: Walk
+) -> None:
+    of_step = [each for each in seen["hard"]["journal"] if each["action"] == "killswitch.rehydrate" and each["verdict"]]
+    cleared = [each for each in seen["hard"]["journal"] if each["action"] == "retrigger.run" and each["verdict"]]
+    if walk.line == "3":
+        assert sum(each["data"]["answer"]["rows"] for each in of_step if "answer" in each["data"]) <= 1
+        assert any(
+            each["verdict"] is None for each in seen["hard"]["journal"] if each["action"] == "killswitch.rehydrate"
+        )
+        assert cleared == []
+    else:
+        assert "does not give them" in of_step[-1]["data"]["detail"]
+        assert [each["data"]["run_id"] for each in cleared] == [RUN]
 
 
 def test_every_step_is_on_record(seen: dict[str, Any]) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from tests.support.commands import Done, together, xcomctl
 from tests.support.deploys import rolled_out
-from tests.support.walk import OFFLOADED, THRESHOLD, Walk
+from tests.support.walk import OFFLOADED, THRESHOLD, Walk, literal, sql
 from xcomctl.deployment.carriers.opened import open_carrier
 from xcomctl.model.phases import BASE_XCOM
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.model.settings import THRESHOLD as THRESHOLD_SETTING
-from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
+from xcomctl.rehearsal.scenarios.soft import EXIT_RUN, SOFT_RUN
 
 #: Another threshold than the walk's, for a step up that needs a rehearsal and a pre-flight of its own.
 OTHER = 2 * THRESHOLD
@@ -40,7 +40,7 @@ class Desk:
 
     def run(self, command: str, *arguments: str, **how: Any) -> Callable[[], Done]:
         """A command to be called later, with the desk's journal."""
-        options = (*arguments, *(self.known if command != "preflight" else ()))
+        options = (*arguments, *(self.known if command in ("plan", "flip") else ()))
         return lambda: xcomctl(self._walk, command, *options, **{"journal": self.journal, **how})
 
     def apart(self, name: str, *arguments: str) -> Callable[[], Done]:
@@ -84,17 +84,26 @@ def while_it_offloads(walk: Walk) -> dict[str, Any]:
 
 
 def while_finished_runs_hold_references(walk: Walk) -> dict[str, Done]:
-    """The gate of ``inline``, in ``dual-read`` with every run over."""
+    """The gate of ``inline``, in ``dual-read``: with a run in flight, and as if every run were over."""
     desk = Desk(walk, "flips-dual-read")
     options = ("--to", "inline", "--carrier", str(desk.carrier("mine")), "-o", "json")
-    return together(
-        {
-            "plan": desk.run("plan", *options, fresh=True),
-            "refused": desk.apart("refused", *options, "-y"),
-            "kept": desk.apart("kept", *options, "--keep-finished", "they are purged tonight", "--dry-run"),
-            "stopped": desk.apart("stopped", *options, "--fleet-stopped", "-y"),
-        }
-    )
+    keep = ("--keep-finished", "they are purged tonight")
+    seen = {"in flight": desk.apart("in-flight", *options, *keep, "--dry-run")()}
+    state = f"UPDATE dag_run SET state = '{{}}' WHERE run_id = {literal(EXIT_RUN)}"
+    sql(walk, state.format("success"))
+    try:
+        seen |= together(
+            {
+                "plan": desk.run("plan", *options, fresh=True),
+                "refused": desk.apart("refused", *options, "-y"),
+                "kept": desk.apart("kept", *options, *keep, "--dry-run"),
+                "stopped": desk.apart("stopped", *options, "--fleet-stopped", "-y"),
+                "unsafe": desk.run("rehydrate", "--verify", "-o", "json"),
+            }
+        )
+    finally:
+        sql(walk, state.format("running"))
+    return seen
 
 
 VISITS = {"offload": (while_it_offloads,), "soft": (while_finished_runs_hold_references,)}
@@ -172,11 +181,15 @@ def test_killed_after_each_entry_of_the_journal_and_called_again(walk: Walk) -> 
 def test_inline_is_refused_while_finished_runs_hold_references(walk: Walk) -> None:
     seen = walk.seen(while_finished_runs_hold_references)
     assert {name: done.orderly().code for name, done in seen.items()} == {
-        "plan": 6, "refused": 6, "kept": 0, "stopped": 6,
+        "in flight": 6, "plan": 6, "refused": 6, "kept": 0, "stopped": 6, "unsafe": 3,
     }, {name: done.out for name, done in seen.items()}  # fmt: skip
     (gate,) = [each for each in seen["refused"].record["checks"] if each["id"] == "gate_references"]
     assert gate["status"] == "fail" and "--keep-finished" in gate["hint"]
-    assert gate["data"]["unfinished_runs"] == [] and any(OFFLOAD_RUN in each for each in gate["data"]["kept"])
+    assert gate["data"]["unfinished_runs"] == [] and any(SOFT_RUN in each for each in gate["data"]["kept"])
+    (gate,) = [each for each in seen["in flight"].record["checks"] if each["id"] == "gate_references"]
+    assert len(gate["data"]["unfinished_runs"]) == 1 and gate["hint"].startswith("xcomctl rehydrate")
+    assert any(step.startswith("xcomctl rehydrate") for step in seen["plan"].record["steps"][0]["commands"])
+    assert {each["id"]: each["status"] for each in seen["unsafe"].record["checks"]}["gate_references"] == "fail"
     kept = seen["kept"].record
     assert (kept["state"], gates(kept)["references"]) == ("dry-run", "warn")
     assert f"+{BACKEND.env}={BASE_XCOM}" in kept["diff"]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.walk import KEPT, OFFLOADED, THRESHOLD, WALKED, Walk, sql
+from tests.support.walk import KEPT, OFFLOADED, SIZES, THRESHOLD, WALKED, Walk, literal, sql
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.journal.open import opened
 from xcomctl.model import requests
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.model.verdicts import Status, Verdict
 from xcomctl.rehearsal.rehearse import record
-from xcomctl.rehearsal.scenarios.interface import DAG_ID
+from xcomctl.rehearsal.scenarios.interface import DAG_ID, SECOND_DAG_ID
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
-from xcomctl.rehearsal.scenarios.soft import SOFT_RUN
+from xcomctl.rehearsal.scenarios.soft import EXIT_RUN, SOFT_RUN
 
 
 def test_every_required_observation_was_made(walk: Walk) -> None:
@@ -24,8 +24,8 @@ def test_every_required_observation_was_made(walk: Walk) -> None:
     assert walk.report.verdict is Verdict.OK
     assert [step.id for step in walk.report.steps] == [
         "environment", "database", "store", "airflow",
-        "inline", "up", "dual_read", "flip", "offload", "soft_in_flight", "soft_killswitch", "soft",
-        "up_again", "in_flight", "revert", "break", "retrigger", "left_behind",
+        "inline", "up", "dual_read", "flip", "soft_in_flight", "soft_killswitch", "soft", "soft_exit", "exit",
+        "up_again", "offload", "in_flight", "revert", "break", "retrigger", "left_behind",
     ]  # fmt: skip
 
 
@@ -69,12 +69,26 @@ def test_the_cost_is_measured(walk: Walk) -> None:
 
 def test_the_soft_way_breaks_nothing_and_runs_nothing_again(walk: Walk) -> None:
     soft = walk.strategy("soft")
-    assert (soft.tasks_broken, soft.tasks_rerun, soft.time_broken_s, soft.objects_orphaned) == (0, 0, 0.0, 0)
+    assert (soft.tasks_broken, soft.tasks_rerun, soft.time_broken_s) == (0, 0, 0.0)
     for seen in ("none_broken", "none_rerun", "run_green", "values_verified", "references_kept"):
         assert walk.check(f"soft_{seen}").status is Status.OK
-    with walk.sandbox.agent() as agent:
-        kept = list(agent.stream(requests.REFERENCES, {"base_path": walk.base_path, "run_id": SOFT_RUN}))
-    assert len(kept) == len(OFFLOADED)
+
+
+def test_on_the_way_out_everything_goes_back_and_a_run_that_was_held_reads_it(walk: Walk) -> None:
+    soft = walk.strategy("soft")
+    for seen in ("none_broken", "none_rerun", "run_green", "values_verified", "no_reference", "moved"):
+        assert walk.check(f"exit_{seen}").status is Status.OK
+    # Two runs; the values are as large as their objects, which stay where they are.
+    assert soft.bytes_moved == soft.bytes_orphaned == 2 * sum(OFFLOADED)
+    assert soft.objects_orphaned == 2 * len(OFFLOADED)
+    assert soft.time_moved_s is not None
+    for run_id in (SOFT_RUN, EXIT_RUN):
+        of_run = (
+            f"FROM xcom WHERE run_id = {literal(run_id)} AND task_id = 'discriminate_cell' AND key = 'return_value'"
+        )
+        length = "octet_length(value)" if walk.line == "2" else "octet_length(value::text)"
+        assert [[str(len(SIZES))]] == sql(walk, f"SELECT count(*) {of_run}")
+        assert int(sql(walk, f"SELECT count(*) {of_run} AND {length} >= {THRESHOLD}")[0][0]) >= len(OFFLOADED)
 
 
 def test_each_step_up_waited_for_its_barrier(walk: Walk) -> None:
@@ -96,12 +110,14 @@ def test_what_was_played_is_on_record(walk: Walk, tmp_path: Path) -> None:
 def test_orphans_and_stranded_references_are_what_the_store_and_the_database_say(walk: Walk) -> None:
     with AgentSession(walk.warm.reach(walk.sandbox.airflow.environment())) as agent:
         objects = {
-            record["uri"] for record in agent.stream(requests.OBJECTS, {"base_path": walk.base_path, "under": DAG_ID})
+            record["uri"]
+            for dag_id in (DAG_ID, SECOND_DAG_ID)
+            for record in agent.stream(requests.OBJECTS, {"base_path": walk.base_path, "under": dag_id})
         }
         references = list(agent.stream(requests.REFERENCES, {"base_path": walk.base_path}))
     orphans = {orphan["path"] for orphan in walk.report.orphans}
     assert orphans == objects - {record["uri"] for record in references}
-    assert {record["run_id"] for record in references} == {OFFLOAD_RUN, SOFT_RUN}
+    assert {record["run_id"] for record in references} == {OFFLOAD_RUN}
     assert walk.report.stranded == len(references) == len(KEPT)
 
 

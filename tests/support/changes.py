@@ -45,7 +45,8 @@ class Change(ABC):
         self.journal = folder / "journal.jsonl"
         site.to(self.phase)
         self.pauses = pauses(site)
-        self.kept = references(site, FINISHED)
+        #: References of the finished run, before it and after.
+        self.held = self.left_finished = references(site, FINISHED)
 
     #: What carries the settings, and the bytes that it has before and after.
     carrier: Path
@@ -168,15 +169,21 @@ class Soft(Killswitch):
 
 
 class Hard(Killswitch):
-    """Producers run again."""
+    """What the store holds goes back into the database, of finished runs too, and no producer runs again."""
 
     target, left = Phase.INLINE, 0
     options = ("--hard",)
 
+    def __init__(self, site: StoodUp, folder: Path, number: int | None) -> None:
+        super().__init__(site, folder, number)
+        self.left_finished = 0
+
     def ended(self, done: Done) -> None:
         super().ended(done)
+        assert set(tries(self.site, self.run).values()) == {1}
+        assert values(self.site, FINISHED)["pass_on"] == "x" * SIZE
         told = {entry.action for entry in entries_of(self.journal) if entry.verdict is not None}
-        assert {f"killswitch.{step}" for step in ("pause", "wait", "clear", "unpause", "watch")} <= told
+        assert {f"killswitch.{step}" for step in ("pause", "wait", "rehydrate", "clear", "unpause", "watch")} <= told
 
 
 class Retrigger(Change):

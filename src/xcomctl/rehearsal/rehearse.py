@@ -32,7 +32,7 @@ from xcomctl.rehearsal import itinerary
 from xcomctl.rehearsal.environments import Environment
 from xcomctl.rehearsal.sandbox.deployment import Sandbox
 from xcomctl.rehearsal.sandbox.errors import SandboxError
-from xcomctl.rehearsal.scenarios.interface import DAG_ID, Stage, cell_sizes
+from xcomctl.rehearsal.scenarios.interface import DAG_ID, SECOND_DAG_ID, Stage, cell_sizes
 from xcomctl.rehearsal.timeline import ObservationMissing, Timeline
 from xcomctl.report.progress import Progress
 
@@ -179,8 +179,7 @@ class Rehearsal:
             with timeline.step("environment", "Find or build the Airflow environment") as step:
                 self.environment = plan.environment(step.waiting)
             self.sandbox = Sandbox.create(self.environment, plan.store)
-            dag = resources.files(xcomctl).joinpath("dags", f"{DAG_ID}.py").read_text()
-            self.sandbox.start(settings_for(Phase.INLINE), {f"{DAG_ID}.py": dag}, timeline)
+            self.sandbox.start(settings_for(Phase.INLINE), dag_files(), timeline)
         self.stage = Stage(self.sandbox, timeline, plan.threshold, plan.sizes or cell_sizes(plan.threshold))
 
     def _death(self) -> SandboxError | None:
@@ -258,6 +257,13 @@ class Rehearsal:
         if self.verdict is Verdict.FAILED and not self.plan.keep:
             return ("xcomctl rehearse --keep",)
         return ()
+
+
+def dag_files() -> dict[str, str]:
+    """The DAG files of a rehearsal: the reference DAG, and the same one more with a hold point of its own."""
+    source = resources.files(xcomctl).joinpath("dags", f"{DAG_ID}.py").read_text()
+    second = source.replace(DAG_ID, SECOND_DAG_ID).replace("XCOMCTL_HOLD_POOL", "XCOMCTL_SECOND_HOLD_POOL")
+    return {f"{DAG_ID}.py": source, f"{SECOND_DAG_ID}.py": second}
 
 
 def _failure(step: str, message: str, hint: str, log: tuple[str, ...]) -> Failure:

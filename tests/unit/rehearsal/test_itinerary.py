@@ -10,6 +10,7 @@ from xcomctl.model.phases import Phase
 from xcomctl.model.rehearsal import SCENARIOS
 from xcomctl.model.transitions import step_between
 from xcomctl.rehearsal import itinerary
+from xcomctl.rehearsal.scenarios import runbook
 
 
 def phases(*scenarios: str) -> list[Phase]:
@@ -32,7 +33,7 @@ def test_what_is_in_common_is_played_in_offload_before_anything_else_there() -> 
 
 
 def test_the_soft_way_takes_adjacent_steps_alone() -> None:
-    assert phases("soft") == [Phase.INLINE, Phase.DUAL_READ, Phase.OFFLOAD, Phase.DUAL_READ]
+    assert phases("soft") == [Phase.INLINE, Phase.DUAL_READ, Phase.OFFLOAD, Phase.DUAL_READ, Phase.INLINE]
     assert all(step_between(*pair) for pair in itertools.pairwise(phases("soft")))
 
 
@@ -42,8 +43,8 @@ def test_the_runbook_flips_and_reverts_as_it_says() -> None:
 
 def test_phases_are_shared() -> None:
     """A restart is what costs: together the scenarios need fewer than one by one."""
-    assert len(phases(*SCENARIOS)) - 1 == 7
-    assert sum(len(phases(name)) - 1 for name in SCENARIOS) > 7
+    assert len(phases(*SCENARIOS)) - 1 == 8
+    assert sum(len(phases(name)) - 1 for name in SCENARIOS) > 8
     assert phases("runbook", "soft")[-1] is Phase.INLINE
 
 
@@ -57,3 +58,11 @@ def test_no_leg_leads_to_the_phase_that_it_comes_from() -> None:
 def test_steps_have_names_of_their_own() -> None:
     legs = itinerary.legs(SCENARIOS)
     assert len({leg.id for leg in legs}) == len(legs)
+
+
+def test_what_the_runbook_leaves_behind_was_not_rehydrated_before() -> None:
+    """Its finished run offloads after the soft way has come to its end."""
+    for scenarios in (["runbook", "soft"], list(SCENARIOS)):
+        acts = itinerary.acts(scenarios)
+        out = max(number for number, act in enumerate(acts) if act.scenario == "soft")
+        assert out < next(number for number, act in enumerate(acts) if act.play is runbook.offload)

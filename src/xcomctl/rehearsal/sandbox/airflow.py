@@ -20,6 +20,8 @@ from xcomctl.rehearsal.sandbox.errors import SandboxError
 from xcomctl.rehearsal.sandbox.processes import Family, Server, stop_all, tail
 
 HOLD_POOL = "xcomctl_hold"
+#: The pool of a second hold point, for a run that is held longer.
+SECOND_HOLD_POOL = "xcomctl_second_hold"
 PARALLELISM = 4
 #: A machine that runs a whole Airflow on two cores may keep its API waiting; one that is gone refuses at once.
 API_TIMEOUT_S = 120.0
@@ -97,6 +99,7 @@ class Airflow:
             "no_proxy": "127.0.0.1,localhost",
             "SCARF_ANALYTICS": "false",
             "XCOMCTL_HOLD_POOL": HOLD_POOL,
+            "XCOMCTL_SECOND_HOLD_POOL": SECOND_HOLD_POOL,
             SANDBOX_VARIABLE: str(self.family.folder),
             **EnvFile.read(self.carrier).variables(),
         }

@@ -1,17 +1,18 @@
 """The hard kill-switch: pause first, then revert to ``inline`` at once, clear what pushed references, unpause.
 
 It is for a backend that cannot be imported or configured. Here the backend works, so that its cost compares with that of
-the other ways down: the values in the store are pushed again, and nothing that reads them starts before.
+the other ways down: the store answers, so that its values go back into the database, and nothing that reads them starts before.
 """
 
 from __future__ import annotations
 
 from xcomctl.change.pauses import AgentPauses
 from xcomctl.model.rehearsal import StrategyResult
-from xcomctl.rehearsal.scenarios.interface import CONSUMERS, DAG_ID, PRODUCER, Stage
+from xcomctl.rehearsal.scenarios.interface import CONSUMERS, DAG_ID, Stage
 from xcomctl.rehearsal.scenarios.observations import (
     broken_tasks,
     new_orphans,
+    rehydrated,
     require_green,
     require_in_flight,
     require_phase,
@@ -48,21 +49,20 @@ class Hard:
                 broken == 0 and not failed,
                 f"{broken} tasks received a path string" + (f"; failed: {', '.join(failed)}" if failed else ""),
             )
-            pushed = {(PRODUCER, xcom.map_index) for xcom in self._held.references}
+            moved = rehydrated(stage)
             step.require(
-                "hard_rerun",
-                "What pushed the references was run again, and nothing else",
-                {(each.task_id, each.map_index) for each in again} == pushed,
-                f"{len(again)} of {len(after.instances)} tasks ran again: "
-                + ", ".join(sorted(f"{each.task_id}[{each.map_index}]" for each in again)),
+                "hard_none_rerun",
+                "No task was run again: the store answered, so what it held is in the database",
+                not again and moved.rows >= len(self._held.references),
+                f"{len(again)} of {len(after.instances)} tasks ran again; {moved.rows} references, {moved.bytes:,} bytes "
+                f"rehydrated in {moved.seconds:.1f} s",
             )
-            last = max((each.end_date for each in again if each.end_date), default=None)
             readers = [each.start_date for each in after.instances if each.task_id in CONSUMERS]
             step.require(
                 "hard_readers_waited",
-                "No reader started before the values were there again",
-                last is not None and all(start is not None and start >= last for start in readers),
-                f"the last value was pushed at {last}, the readers started at {', '.join(str(each) for each in readers)}",
+                "No reader started before the values were there",
+                moved.at is not None and all(start is not None and start >= moved.at for start in readers),
+                f"the values were there at {moved.at}, the readers started at {', '.join(str(each) for each in readers)}",
             )
             require_green(stage, step, after, "hard")
             step.require(
@@ -86,6 +86,7 @@ class Hard:
                 time_broken_s=round(green_s - stage.moved_s, 1),
                 objects_orphaned=len(orphans),
                 bytes_orphaned=sum(orphan["size"] for orphan in orphans),
-                bytes_moved=None,
+                bytes_moved=moved.bytes,
+                time_moved_s=moved.seconds,
             )
         )

@@ -17,11 +17,13 @@ from xcomctl.model import requests
 from xcomctl.model.phases import Phase
 from xcomctl.model.rehearsal import StrategyResult
 from xcomctl.model.settings import settings_for
-from xcomctl.rehearsal.sandbox.airflow import HOLD_POOL
+from xcomctl.rehearsal.sandbox.airflow import HOLD_POOL, SECOND_HOLD_POOL
 from xcomctl.rehearsal.sandbox.deployment import Sandbox
 from xcomctl.rehearsal.timeline import CurrentStep, Timeline
 
 DAG_ID = "diagnostic__s42"
+#: The same DAG once more, with a hold point of its own: a run of it is still held when those of the other go on.
+SECOND_DAG_ID = "diagnostic__s42_second"
 PRODUCER = "discriminate_cell"
 CONSUMERS = ("compare_cells", "summarise")
 HOLD = "hold"
@@ -168,37 +170,38 @@ class Stage:
         """The parameters of every run of the reference DAG."""
         return {"crypto_group": "defi_top5", "cell_sizes": list(self.sizes)}
 
-    def hold(self, held: bool) -> None:
+    def hold(self, held: bool, dag_id: str = DAG_ID) -> None:
         """Close the hold point between producers and consumers, or open it."""
         slots = 0 if held else 1
-        self.sandbox.airflow.api.set_pool(HOLD_POOL, slots, "Hold point of the rehearsal: 0 slots hold, 1 releases.")
+        pool = HOLD_POOL if dag_id == DAG_ID else SECOND_HOLD_POOL
+        self.sandbox.airflow.api.set_pool(pool, slots, "Hold point of the rehearsal: 0 slots hold, 1 releases.")
 
-    def trigger(self, run_id: str) -> None:
+    def trigger(self, run_id: str, dag_id: str = DAG_ID) -> None:
         """Start a run of the reference DAG."""
-        self.sandbox.airflow.api.trigger(DAG_ID, run_id, self.conf())
+        self.sandbox.airflow.api.trigger(dag_id, run_id, self.conf())
         self.runs.append(run_id)
 
-    def wait_for_run(self, run_id: str, waiting: Callable[[str], None]) -> DagRun:
+    def wait_for_run(self, run_id: str, waiting: Callable[[str], None], dag_id: str = DAG_ID) -> DagRun:
         """Wait until the run is over. Raises a :class:`~xcomctl.errors.UserError` if that takes too long."""
         api = self.sandbox.airflow.api
 
         def over() -> bool:
             counts: dict[str, int] = {}
-            for instance in api.task_instances(DAG_ID, run_id):
+            for instance in api.task_instances(dag_id, run_id):
                 counts[instance.state or "not started"] = counts.get(instance.state or "not started", 0) + 1
             states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
             waiting(f"run {run_id}: {states}")
-            return api.run(DAG_ID, run_id).finished
+            return api.run(dag_id, run_id).finished
 
         self.sandbox.family.wait_until(over, f"run {run_id}", timeout_s=RUN_TIMEOUT_S, poll_s=0.5)
-        return api.run(DAG_ID, run_id)
+        return api.run(dag_id, run_id)
 
-    def wait_for_hold(self, run_id: str, waiting: Callable[[str], None]) -> None:
+    def wait_for_hold(self, run_id: str, waiting: Callable[[str], None], dag_id: str = DAG_ID) -> None:
         """Wait until every producer of the run is done, the hold point holds it, and no task of it runs."""
         api = self.sandbox.airflow.api
 
         def held() -> bool:
-            instances = api.task_instances(DAG_ID, run_id)
+            instances = api.task_instances(dag_id, run_id)
             producers = [i for i in instances if i.task_id == PRODUCER]
             done = sum(i.state == "success" for i in producers)
             hold = next((i.state for i in instances if i.task_id == HOLD), None)

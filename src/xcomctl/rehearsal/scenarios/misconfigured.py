@@ -23,7 +23,7 @@ from xcomctl.model.phases import Line, Phase
 from xcomctl.model.transitions import MISCONFIGURATIONS, Direction, Misconfiguration, ValueForm
 from xcomctl.model.verdicts import Status
 from xcomctl.rehearsal.scenarios.interface import Stage
-from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
+from xcomctl.rehearsal.scenarios.runbook import finished_run
 from xcomctl.rehearsal.scenarios.runs import RunView
 from xcomctl.rehearsal.timeline import CurrentStep
 
@@ -32,7 +32,7 @@ def play(stage: Stage) -> None:
     """Edit the carrier, look from a fresh process, put it back."""
     carrier = stage.sandbox.airflow.carrier
     with stage.timeline.step("misconfigured", "Remove the variables, keep the backend: refused and detected") as step:
-        reference = str(RunView.of(stage, OFFLOAD_RUN).references[0].reference)
+        reference = str(RunView.of(stage, finished_run(stage)).references[0].reference)
         with _without_variables(carrier), Fleet([stage.sandbox.reach()], lambda name, line: None) as fleet:
             session = fleet.contexts[0].session
             found = observed.standing(fleet, step.waiting)

@@ -7,7 +7,7 @@ from xcomctl.model.refs import DANGLING, RefItem, RefsQuery
 from xcomctl.model.versions import COMMON_IO, missing_object_gives_path
 from xcomctl.rehearsal.scenarios.interface import CONSUMERS, HOLD, PRODUCER, Stage
 from xcomctl.rehearsal.scenarios.observations import require_green, rerun
-from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
+from xcomctl.rehearsal.scenarios.runbook import finished_run
 from xcomctl.rehearsal.scenarios.runs import RunView
 from xcomctl.rehearsal.timeline import CurrentStep
 
@@ -17,7 +17,7 @@ def play(stage: Stage) -> None:
     store = stage.sandbox.store
     assert store is not None
     with stage.timeline.step("object_deleted", "Delete an object behind a reference, and let its readers run") as step:
-        lost = RunView.of(stage, OFFLOAD_RUN).references[-1]
+        lost = RunView.of(stage, finished_run(stage)).references[-1]
         store.delete(str(lost.reference))
         dangling = _dangling(stage, step)
         step.require(
@@ -26,11 +26,11 @@ def play(stage: Stage) -> None:
             [each.uri for each in dangling] == [lost.reference],
             f"{len(dangling)} dangling: " + ", ".join(each.uri for each in dangling),
         )
-        view = rerun(stage, step, OFFLOAD_RUN, [(task, None) for task in CONSUMERS])
+        view = rerun(stage, step, finished_run(stage), [(task, None) for task in CONSUMERS])
         _require_what_upstream_does(stage, step, view, str(lost.reference))
     with stage.timeline.step("object_deleted_recovery", "Clear its producer, which pushes the value again") as step:
         again = [(PRODUCER, lost.map_index), *((task, None) for task in (HOLD, *CONSUMERS))]
-        require_green(stage, step, rerun(stage, step, OFFLOAD_RUN, again), "object_deleted_recovered")
+        require_green(stage, step, rerun(stage, step, finished_run(stage), again), "object_deleted_recovered")
         left = _dangling(stage, step)
         step.require("object_deleted_mended", "No reference dangles any more", not left, f"{len(left)} dangling")
 

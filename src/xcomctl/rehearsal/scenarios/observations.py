@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from xcomctl.journal.open import opened
 from xcomctl.model import requests
+from xcomctl.model.journal_entry import parse_time
+from xcomctl.model.killswitch import ACTION, REHYDRATE
 from xcomctl.model.phases import Phase
+from xcomctl.model.rehydrate import RehydrateAnswer
+from xcomctl.model.verdicts import Verdict
 from xcomctl.rehearsal.scenarios.interface import CONSUMERS, DAG_ID, PRODUCER, Stage
 from xcomctl.rehearsal.scenarios.runs import CONTROL_FLOW, RunView
 from xcomctl.rehearsal.timeline import CurrentStep
@@ -77,12 +84,12 @@ def require_green(stage: Stage, step: CurrentStep, view: RunView, name: str) -> 
     )
 
 
-def require_in_flight(stage: Stage, step: CurrentStep, name: str, run_id: str) -> RunView:
+def require_in_flight(stage: Stage, step: CurrentStep, name: str, run_id: str, dag_id: str = DAG_ID) -> RunView:
     """Trigger a run, hold it between its producers and its consumers, and look at the references that it holds."""
-    stage.hold(True)
-    stage.trigger(run_id)
-    stage.wait_for_hold(run_id, step.waiting)
-    held = RunView.of(stage, run_id)
+    stage.hold(True, dag_id)
+    stage.trigger(run_id, dag_id)
+    stage.wait_for_hold(run_id, step.waiting, dag_id)
+    held = RunView.of(stage, run_id, dag_id)
     step.require(
         f"{name}_holds_references",
         "The run in flight holds references, and no task of it runs",
@@ -111,6 +118,28 @@ def broken_tasks(view: RunView) -> int:
 def offloaded_cells(stage: Stage) -> int:
     """How many values of a run go into the store under ``offload``."""
     return sum(size >= stage.threshold for size in stage.sizes)
+
+
+@dataclass(frozen=True)
+class Rehydrated:
+    """What the last kill-switch wrote back: rows, bytes of JSON, the seconds that took, and when it was done."""
+
+    rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    at: datetime | None = None
+
+
+def rehydrated(stage: Stage) -> Rehydrated:
+    """The same, as the journal tells; of the last kill-switch that was begun."""
+    found = Rehydrated()
+    for entry in opened(stage.journal).entries():
+        if entry.action == ACTION and entry.verdict is None:
+            found = Rehydrated()
+        if entry.action == f"{ACTION}.{REHYDRATE}" and entry.verdict is Verdict.OK and "answer" in entry.data:
+            answer = RehydrateAnswer.from_json(entry.data["answer"])
+            found = Rehydrated(answer.rows, answer.bytes, float(entry.data["seconds"]), parse_time(entry.at))
+    return found
 
 
 def objects_of(stage: Stage) -> list[requests.ObjectItem]:

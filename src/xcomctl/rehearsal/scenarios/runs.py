@@ -23,17 +23,17 @@ class RunView:
     xcoms: Sequence[requests.XcomItem]
 
     @classmethod
-    def of(cls, stage: Stage, run_id: str) -> RunView:
+    def of(cls, stage: Stage, run_id: str, dag_id: str = DAG_ID) -> RunView:
         """Look at a run now."""
         api = stage.sandbox.airflow.api
         # What a consumer records per cell holds the path string at the most; the cells themselves are not needed.
         largest = 10_000 + 3_000 * len(stage.sizes)
         records = stage.agent.stream(
             requests.XCOMS,
-            {"dag_id": DAG_ID, "run_id": run_id, "values_below": largest, "base_path": stage.base_path},
+            {"dag_id": dag_id, "run_id": run_id, "values_below": largest, "base_path": stage.base_path},
         )
         xcoms = [requests.XcomItem.from_json(record) for record in records]
-        return cls(api.run(DAG_ID, run_id), api.task_instances(DAG_ID, run_id), xcoms)
+        return cls(api.run(dag_id, run_id), api.task_instances(dag_id, run_id), xcoms)
 
     @property
     def references(self) -> list[requests.XcomItem]:

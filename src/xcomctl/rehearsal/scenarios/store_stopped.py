@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from xcomctl.rehearsal.scenarios.interface import CONSUMERS, PRODUCER, Stage
 from xcomctl.rehearsal.scenarios.observations import offloaded_cells, require_green, rerun
-from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
+from xcomctl.rehearsal.scenarios.runbook import finished_run
 from xcomctl.rehearsal.scenarios.runs import RunView
 
 _FAILED = ("failed", "upstream_failed")
@@ -48,7 +48,7 @@ def reads(stage: Stage) -> None:
     """Under ``dual-read``: pulls of what is in the store."""
     with stage.timeline.step("stopped_reads", "Stop the store and pull: reads fail, and none gets a path") as step:
         with stage.store_stopped(step.waiting):
-            view = rerun(stage, step, OFFLOAD_RUN, [(task, None) for task in CONSUMERS])
+            view = rerun(stage, step, finished_run(stage), [(task, None) for task in CONSUMERS])
         step.require(
             "stopped_reads_fail",
             "Every task that reads a reference fails",
@@ -62,5 +62,5 @@ def reads(stage: Stage) -> None:
             f"{sum(bool(view.received(task)) for task in CONSUMERS)} tasks received one",
         )
     with stage.timeline.step("stopped_reads_recovery", "The store is back: the readers run again") as step:
-        again = rerun(stage, step, OFFLOAD_RUN, [(task, None) for task in CONSUMERS])
+        again = rerun(stage, step, finished_run(stage), [(task, None) for task in CONSUMERS])
         require_green(stage, step, again, "stopped_reads_recovered")

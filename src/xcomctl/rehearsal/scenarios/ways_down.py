@@ -33,7 +33,12 @@ def hard(stage: Stage, step: CurrentStep) -> None:
     _play(stage, step, hard=True)
 
 
-def _play(stage: Stage, step: CurrentStep, *, hard: bool) -> None:
+def out(stage: Stage, step: CurrentStep) -> None:
+    """``dual-read → inline`` by daylight: wait, rehydrate, revert, look again."""
+    _play(stage, step, hard=False, to_inline=True)
+
+
+def _play(stage: Stage, step: CurrentStep, *, hard: bool, to_inline: bool = False) -> None:
     reached: list[str] = []
 
     def begins(id: str) -> None:
@@ -58,7 +63,7 @@ def _play(stage: Stage, step: CurrentStep, *, hard: bool) -> None:
         view = killswitch_view.look(agents, {"base_path": stage.base_path}, step.waiting)
         desk = Desk(confirm=lambda question: None, show=lambda line: None, progress=_Told(step, begins))
         switch = Switch(agents, stage.journal, None, view, wanted, desk)
-        report = switch.play(hard=hard, announce=lambda decision, titles: None)
+        report = switch.play(hard=hard, to_inline=to_inline, announce=lambda decision, titles: None)
     ended = "; ".join(f"{each.title}: {each.detail or each.status}" for each in report.steps)
     step.require(
         f"{step.id}_done",
