@@ -104,6 +104,7 @@ bench: envs ## Benchmarks: figures only, nothing is asserted
 	@.venv/bin/python benchmarks/startup.py
 	@for line in $(AIRFLOWS); do .venv/bin/python benchmarks/preflight.py --airflow $$line; done
 	@for line in $(AIRFLOWS); do .venv/bin/python benchmarks/status.py --airflow $$line; done
+	@for line in $(AIRFLOWS); do .venv/bin/python -m benchmarks.rehydrate --airflow $$line; done
 
 # --- upkeep ---------------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,12 +66,7 @@ def strike(command: Typed, journal: Path, usual: Usual, moment: float, output: P
     """Kill it when it should have come as far as it usually has at this moment; its exit code."""
     before, size = entries_of(journal), _size(journal)
     began = time.monotonic()
-    with output.open("ab") as log:
-        process = subprocess.Popen(
-            list(command.argv), env=dict(command.environment), cwd=ROOT,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    try:
+    with child(command, output) as process:
         deadline = began + moment
         if moment > usual.first_s:
             # Where only the end is left to be told, no entry comes before that one.
@@ -82,10 +78,29 @@ def strike(command: Typed, journal: Path, usual: Usual, moment: float, output: P
             deadline = time.monotonic() + moment - usual.reached_s(before)
         while process.poll() is None and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
+    return process.wait()
+
+
+@contextlib.contextmanager
+def child(command: Typed, output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a child, which is killed at the end of the block unless it has ended."""
+    with output.open("ab") as log:
+        process = subprocess.Popen(
+            list(command.argv), env=dict(command.environment), cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        yield process
     finally:
         process.kill()
-        code = process.wait()
-    return code
+        process.wait()
+
+
+def wait_for_entry(process: subprocess.Popen[bytes], journal: Path) -> None:
+    """Wait until the child has written into the journal something that was not there, or has ended."""
+    size = _size(journal)
+    while _size(journal) == size and process.poll() is None:
+        time.sleep(_POLL_S)
 
 
 def label(entry: JournalEntry) -> str:

@@ -11,6 +11,7 @@ import pytest
 from xcomctl.agent.requests.run_review import CHECKS as OF_A_RUN
 from xcomctl.assess.drift import CHECK_ID
 from xcomctl.checks.catalogue import CHECKS
+from xcomctl.model.rehydrate import WORDS as LEFT_AS
 
 #: Layer A of verify.
 OF_A_CONTEXT = {"resolution_settings", "resolution_class", "resolution_names"}
@@ -25,7 +26,7 @@ ROWS = [
 def test_a_row_names_what_is_there(row: list[str]) -> None:
     _, _, _, checks, tests = row
     ids = re.findall(r"`([^`]+)`", checks)
-    assert ids and set(ids) <= {spec.id for spec in (*CHECKS, *OF_A_RUN)} | {CHECK_ID, *OF_A_CONTEXT}
+    assert ids and set(ids) <= {spec.id for spec in (*CHECKS, *OF_A_RUN)} | {CHECK_ID, *OF_A_CONTEXT, *LEFT_AS}
     named = re.findall(r"`([^`]+)::([^`]+)`", tests)
     assert named
     for file, function in named:
@@ -35,7 +36,7 @@ def test_a_row_names_what_is_there(row: list[str]) -> None:
     # Each check is at least named in one of the files that the row points to.
     text = "".join((ROOT / file).read_text() for file, _ in named)
     for check_id in ids:
-        assert check_id in text, check_id
+        assert check_id in text or check_id.upper() in text, check_id
 
 
 def test_every_fault_that_is_looked_for_has_a_row() -> None:
