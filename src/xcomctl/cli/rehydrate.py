@@ -36,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         NAME,
         help="write what references point to back into the database",
         description="Reads the object of every reference and writes its value into the row, in a transaction of its own and "
-        "only if the row still holds that reference; each is read back as a task would read it before it is committed. What "
+        "only if the row still holds that reference, and only if readers get for it what they get from the object. What "
         "cannot be written stays a reference and is named. Objects are never deleted. Killed at any point it can be called "
         "again.",
         epilog="Exit codes: 0 nothing is left, or with --verify inline is safe now; 2 usage; 3 something is left that blocks "

@@ -60,7 +60,7 @@ WORDS: Mapping[str, str] = {
     PATH_STRING: "whose value is a string that would be taken for a path",
     TOO_LARGE: "whose value is larger than one may be",
     OVER_MAX_BYTES: "that would have exceeded the bytes that may be written",
-    DIFFERS: "that read back as something else, and were put back",
+    DIFFERS: "for which a reader would get something else",
     LOCKED: "whose row somebody else had locked",
     CHANGED: "that were pushed again meanwhile",
     ALIAS: "that name another run or task",
@@ -134,7 +134,7 @@ class RehydrateAnswer(Record):
     ``references`` were looked at, aliases among them. ``rows`` of them were rehydrated (or would have been) with ``bytes`` of JSON, the
     largest of ``largest_bytes``. ``left`` counts the others by reason, ``gone`` rows
     were deleted meanwhile, ``changed_by_column`` are rehydrated rows that the column's type makes something else of.
-    ``pickled`` rows could not be looked into. ``verified_by`` names the classes through which each row was read back.
+    ``pickled`` rows could not be looked into. ``verified_by`` names the classes that read each value.
     ``requests`` were made to the store. ``store_error``: why the rest was given up.
     """
 

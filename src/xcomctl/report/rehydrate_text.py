@@ -78,7 +78,7 @@ def render(
             )
         )
     if answer.verified_by and answer.rows:
-        page.paragraph(f"each was read back through {' and '.join(answer.verified_by)} before it was committed")
+        page.paragraph(f"{' and '.join(answer.verified_by)} read the same from each row as from its object")
     if answer.gone:
         page.paragraph(f"{units.count(answer.gone, 'row')} deleted meanwhile")
     if answer.store_error:
