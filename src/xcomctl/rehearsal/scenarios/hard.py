@@ -34,10 +34,11 @@ class Hard:
             self._held = require_in_flight(stage, step, "hard_in_flight", HARD_RUN)
 
     def down(self, stage: Stage) -> None:
-        """After the kill-switch, which ends when the run is green."""
+        """After the kill-switch, which clears nothing where the store answers: the run goes on by itself."""
         timeline = stage.timeline
-        with timeline.step("hard", "Look at the run that was in flight: its values were pushed again") as step:
-            green_s = stage.arrived_s
+        with timeline.step("hard", "The run that was in flight goes on: what it reads is in the database") as step:
+            stage.wait_for_run(HARD_RUN, step.waiting)
+            green_s = timeline.now()
             timeline.add_span("run", HARD_RUN, self._in_flight_s, green_s)
             require_phase(stage, step)
             after = RunView.of(stage, HARD_RUN)
@@ -83,7 +84,7 @@ class Hard:
                 name="hard",
                 tasks_broken=broken,
                 tasks_rerun=len(again),
-                time_broken_s=round(green_s - stage.moved_s, 1),
+                time_broken_s=round(green_s - stage.moved_s, 1) if broken or again else 0.0,
                 objects_orphaned=len(orphans),
                 bytes_orphaned=sum(orphan["size"] for orphan in orphans),
                 bytes_moved=moved.bytes,
