@@ -27,7 +27,7 @@ from xcomctl.model.killswitch_report import DONE, FAILED, TO_DO, Played
 from xcomctl.model.plan import digest
 from xcomctl.model.redaction import redact
 from xcomctl.model.refs import AtRiskQuery, AtRiskRun
-from xcomctl.model.rehydrate import Before
+from xcomctl.model.rehydrated import Before
 from xcomctl.model.retriggered import Found
 from xcomctl.model.verdicts import Verdict
 from xcomctl.report.progress import Progress

@@ -12,7 +12,8 @@ from xcomctl.errors import UserError
 from xcomctl.journal.errors import LockLost
 from xcomctl.model.killswitch import LATE, REHYDRATE, WAIT, Way
 from xcomctl.model.redaction import redact
-from xcomctl.model.rehydrate import WORDS, After, Before, RehydrateQuery, Row
+from xcomctl.model.rehydrate import WORDS, RehydrateQuery, Row
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.retrigger import HeldBefore
 from xcomctl.model.verdicts import Verdict
 from xcomctl.report import units

@@ -46,13 +46,12 @@ from xcomctl.model.rehydrate import (
     UNDECODABLE,
     UNFINISHED,
     UNREAD,
-    After,
-    Before,
     RehydrateAnswer,
     RehydrateQuery,
     Row,
 )
 from xcomctl.model.rehydrate import OUTSIDE as LEADS_OUT
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.retrigger import SuspectsQuery
 from xcomctl.model.transitions import Direction, PhaseStep
 from xcomctl.model.verdicts import Check, Status, Verdict

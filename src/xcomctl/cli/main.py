@@ -50,8 +50,8 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line. Imports the commands, but nothing that they need to run."""
+def build_parser(commands: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The command line with these commands, or with all. Imports the commands, but nothing that they need to run."""
     anywhere = argparse.ArgumentParser(add_help=False)
     anywhere.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an unexpected error"
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers: argparse._SubParsersAction[Any] = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", prog="xcomctl"
     )
-    for name in COMMANDS:
+    for name in COMMANDS if commands is None else commands:
         cast(Command, importlib.import_module(f"xcomctl.cli.{name}")).register(subparsers)
     for command in subparsers.choices.values():
         _add_debug(command)
@@ -78,12 +78,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code. A usage error leaves through ``SystemExit``, as argparse does it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: stored texts hold anything
-    parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
-        argcomplete.autocomplete(parser)
-    args = parser.parse_args(argv)
+        argcomplete.autocomplete(build_parser())
+    words = sys.argv[1:] if argv is None else argv
+    parser = build_parser(_named(words))
+    args = parser.parse_args(words)
     if not hasattr(args, "run"):
         parser.print_help(sys.stderr)
         return EXIT_USAGE
@@ -115,6 +116,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _unexpected(error, debug=getattr(args, "debug", False))
     return code
+
+
+def _named(words: Sequence[str]) -> Sequence[str] | None:
+    """The one command that a command line is about, so that no other has to be imported; ``None`` where it lists all."""
+    first = next((word for word in words if word != "--debug"), None)
+    return (first,) if first in COMMANDS else None
 
 
 def entry() -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from xcomctl.change.rehydrate import Rehydrate, Spelled
     from xcomctl.deployment.deployments import Deployment
     from xcomctl.journal.lock import Lock
-    from xcomctl.model.rehydrate import After, Before, RehydrateQuery, Row
+    from xcomctl.model.rehydrate import RehydrateQuery, Row
+    from xcomctl.model.rehydrated import After, Before
     from xcomctl.report.progress import Progress
 
 NAME = "rehydrate"

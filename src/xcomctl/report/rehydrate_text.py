@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from xcomctl.model.redaction import redact
-from xcomctl.model.rehydrate import CHANGED, COLUMN_WORDS, UNFINISHED, WORDS, After, Before, RehydrateQuery, Row
+from xcomctl.model.rehydrate import CHANGED, COLUMN_WORDS, UNFINISHED, WORDS, RehydrateQuery, Row
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.verdicts import Check, Verdict
 from xcomctl.report import units
 from xcomctl.report.page import VERDICT_STYLE, Page

@@ -18,7 +18,8 @@ from xcomctl.errors import UserError
 from xcomctl.journal.errors import LockLost
 from xcomctl.model.killswitch import LATE, REHYDRATE, Way
 from xcomctl.model.refs import RefTotals
-from xcomctl.model.rehydrate import ALIAS, DANGLING, UNREAD, After, Before, RehydrateAnswer, Row
+from xcomctl.model.rehydrate import ALIAS, DANGLING, UNREAD, RehydrateAnswer, Row
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.retrigger import SUSPECT, HeldBefore, SuspectInstance, SuspectRun, SuspectsAnswer
 from xcomctl.model.retriggered import Found
 from xcomctl.model.verdicts import Verdict

@@ -31,11 +31,10 @@ from xcomctl.model.rehydrate import (
     UNFINISHED,
     UNREAD,
     WORDS,
-    After,
-    Before,
     RehydrateAnswer,
     RehydrateQuery,
 )
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.verdicts import Check, Status, Verdict
 
 BASE = "s3://store@bucket/xcom"

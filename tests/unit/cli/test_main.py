@@ -139,3 +139,22 @@ def test_a_script_and_a_python_without_what_airflow_brings_along_end_with_a_sent
     assert run.returncode == 5, run.stderr
     assert "has no rich, which xcomctl needs and every Airflow brings along" in run.stderr
     assert "unexpected" not in run.stderr
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_is_started_without_the_others(name: str) -> None:
+    """Their options are made of what a person never asked for."""
+    program = (
+        "import sys; from xcomctl.cli import main\n"
+        f"try: main.main(['--debug', {name!r}, '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*(each for each in main.COMMANDS if f'xcomctl.cli.{each}' in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.split()) == (0, [name])
+    assert f"usage: xcomctl {name}" in done.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--help", "refs"], ["nonsense"], ["--version", "refs"]])
+def test_whatever_names_no_command_first_is_about_all_of_them(words: list[str]) -> None:
+    assert cli._named(words) is None

@@ -20,12 +20,11 @@ from xcomctl.model.rehydrate import (
     UNFINISHED,
     UNREAD,
     WORDS,
-    After,
-    Before,
     RehydrateAnswer,
     RehydrateQuery,
     Row,
 )
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.verdicts import Verdict
 
 BASE = "s3://store@bucket/xcom"

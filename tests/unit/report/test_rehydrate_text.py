@@ -21,12 +21,11 @@ from xcomctl.model.rehydrate import (
     UNFINISHED,
     UNREAD,
     WORDS,
-    After,
-    Before,
     RehydrateAnswer,
     RehydrateQuery,
     Row,
 )
+from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.verdicts import Check, Status, Verdict
 from xcomctl.report.rehydrate_text import render, render_plan, render_verify
 
