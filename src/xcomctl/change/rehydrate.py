@@ -315,7 +315,7 @@ def verified(fleet: Fleet, journal: Where, deployment: str | None, asked: Asked,
     if phase is not Phase.DUAL_READ:
         detail = found.problem if phase is None else f"they are in {phase.value}"
         status = Status.SKIP if found.problems else Status.FAIL
-        hint = f"xcomctl plan --to inline{asked.options}"
+        hint = f"xcomctl {'status' if found.problems else 'plan --to inline'}{asked.options}"
         return (Check("gate_phase", gates.CATEGORY, title, status, detail, hint),)
     step = PhaseStep(Phase.DUAL_READ, Phase.INLINE, Direction.DOWN)
     return (
