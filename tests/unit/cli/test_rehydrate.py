@@ -145,7 +145,7 @@ def test_where_no_context_answers_inline_is_not_known_to_be_safe(tmp_path: Path,
     said = json.loads(capsys.readouterr().out)
     assert (said["schema"], said["verdict"], said["exit_code"]) == ("xcomctl.rehydrate-verify/1", "inconclusive", 5)
     assert [(check["id"], check["status"]) for check in said["checks"]] == [("gate_phase", "skip")]
-    assert said["next_steps"] == [f"xcomctl plan --to inline --via false --journal {journal}"]
+    assert said["next_steps"] == [f"xcomctl status --via false --journal {journal}"]
 
 
 def test_the_help_says_what_it_does_and_what_its_exit_codes_mean():
