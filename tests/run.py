@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.support import measurements
-from tests.support.plain_summary import Counts, PartResult, render
+from tests.support.plain_summary import Area, Counts, PartResult, render
 
 ROOT = Path(__file__).parents[1]
 #: Seconds that `make test` may take, environments included.
@@ -32,12 +32,22 @@ BUDGET_S = 36 * 60
 #: How many parts run at a time, of those that may run beside another one.
 JOBS = min(2, os.cpu_count() or 1)
 SANDBOXES = "tests/live/test_rehearse_command.py"
+#: What the live tests of each of these may cost, the unit tests and the walk apart.
+AREAS = (
+    Area("pre-flight", 300, ("preflight",)),
+    Area("after the flip", 300, ("refs", "pull", "probe", "verify", "status", "stored_shapes")),
+    Area("up and down", 300, ("plan", "wait", "killswitch", "retrigger", "carriers", "journal")),
+    Area("rehydrate", 240, ("rehydrate", "store_contents")),
+)
 _NO_TESTS = 5
 
 
 @dataclass(frozen=True)
 class Part:
-    """One process: pytest, or a command that counts as one test. ``quick`` ones come first, each by itself."""
+    """One process: pytest, or a command that counts as one test.
+
+    ``quick`` ones come first, each by itself; of those ``in_areas`` it is told what each of :data:`AREAS` took.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -45,6 +55,7 @@ class Part:
     pytest: bool = True
     keeps_figures: bool = False
     quick: bool = False
+    in_areas: bool = False
 
 
 def parts() -> list[Part]:
@@ -53,7 +64,8 @@ def parts() -> list[Part]:
         Part("lint", ("-m", "tests.lint", "--only", "lint"), 30, pytest=False, quick=True),
         Part("types", ("-m", "tests.lint", "--only", "types"), 60, pytest=False, quick=True),
         # The first line also proves what needs proving on one line only; what has sandboxes of its own is a part by itself.
-        *(Part(f"live-{line}", ("-m", "pytest", "-q", "tests/live", f"--ignore={SANDBOXES}", f"--airflow={line}"), budget_s)
+        *(Part(f"live-{line}", ("-m", "pytest", "-q", "tests/live", f"--ignore={SANDBOXES}", f"--airflow={line}"), budget_s,
+                in_areas=True)
           for line, budget_s in (("3.3", 1800), ("2.11", 1320))),
         Part("sandbox", ("-m", "pytest", "-q", SANDBOXES), 480),
         Part("unit", ("-m", "pytest", "-q", "tests/unit"), 300),
@@ -106,13 +118,13 @@ def run_part(part: Part, *, alone: bool = True) -> PartResult:
         started = time.monotonic()
         code = _wait(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output))
         seconds = time.monotonic() - started
-        counts, remark = _counted(counts_file, code) if part.pytest else (Counts(*_one(code)), "")
+        counts, spent, remark = _counted(counts_file, code) if part.pytest else (Counts(*_one(code)), {}, "")
         if part.keeps_figures:
             result = {"seconds": round(seconds, 1), "passed": counts.passed, "failed": counts.failed,
                       "skipped": counts.skipped}  # fmt: skip
             written = measurements.write(part.name, measurements.collected(figures_file), result)
             print(f"figures: {written.relative_to(ROOT)}")
-    return PartResult(part.name, seconds, counts, part.budget_s, remark)
+    return PartResult(part.name, seconds, counts, part.budget_s, remark, spent if part.in_areas else {})
 
 
 def run_parts(parts: Sequence[Part], jobs: int) -> tuple[list[PartResult], bool]:
@@ -149,14 +161,16 @@ def _one(code: int) -> tuple[int, int]:
     return (1, 0) if code == 0 else (0, 1)
 
 
-def _counted(path: Path, code: int) -> tuple[Counts, str]:
-    """What pytest counted; if it ended badly without a failed test, or found no test, that is a failure too."""
-    counts = Counts(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Counts()
+def _counted(path: Path, code: int) -> tuple[Counts, dict[str, float], str]:
+    """What pytest counted and what files took; if it ended badly without a failed test, or found none, that is a failure."""
+    written = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    spent = written.pop("spent", {})
+    counts = Counts(**written)
     if code == _NO_TESTS or (code == 0 and counts == Counts()):
-        return counts + Counts(failed=1), "no tests were found"
+        return counts + Counts(failed=1), spent, "no tests were found"
     if code != 0 and counts.failed == 0:
-        return counts + Counts(failed=1), f"pytest ended with {code}"
-    return counts, ""
+        return counts + Counts(failed=1), spent, f"pytest ended with {code}"
+    return counts, spent, ""
 
 
 def _declared_budget(path: Path) -> float | None:
@@ -196,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     total = sum(result.seconds for result in results) + time.monotonic() - started
     results += found
     whole = {} if args.full or args.part else {"total_s": total, "total_budget_s": BUDGET_S}
-    print(render(results, **whole), flush=True)
+    print(render(results, areas=() if args.full else AREAS, **whole), flush=True)
     if interrupted:
         return 130
     return 1 if any(result.counts.failed for result in results) else 0

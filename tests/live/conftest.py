@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plain_summary import counter_of
 from tests.support.visits import Visiting, visits_of
 from tests.support.walk import SIZES, THRESHOLD, WALKED, Walk
 from tests.support.warm import WarmContexts
@@ -42,6 +43,9 @@ def walk(request: pytest.FixtureRequest, airflow_env: Path) -> Iterator[Walk]:
         rehearsal = Rehearsal(plan, visiting)
         try:
             rehearsal.play()
+            if counter := counter_of(request.config):
+                for visit, seconds in visiting.seconds.items():
+                    counter.visited(visit.__module__, seconds)
             yield Walk(rehearsal, rehearsal.report(), visiting.outcomes, warm)
         finally:
             rehearsal.close()

@@ -13,6 +13,7 @@ reference and every object that none names.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ class Visiting:
         self._walk = walk
         #: What each visit returned, or raised.
         self.outcomes: dict[Visit, tuple[Any, Exception | None]] = {}
+        #: What each took.
+        self.seconds: dict[Visit, float] = {}
 
     @contextmanager
     def step(self, id: str, title: str) -> Iterator[StepHandle]:
@@ -52,10 +55,12 @@ class Visiting:
             yield handle
         for visit in self._visits.get(id, ()):
             with self._inner.step(f"{id}.{visit.__name__}", f"Visit: {visit.__name__}"):
+                started = time.monotonic()
                 try:
                     self.outcomes[visit] = visit(self._walk()), None
                 except Exception as error:
                     self.outcomes[visit] = None, error
+                self.seconds[visit] = time.monotonic() - started
 
     def close(self) -> None:
         """See :class:`Progress`."""

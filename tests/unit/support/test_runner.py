@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import run
-from tests.support.plain_summary import Counts, PartResult, render
+from tests.support.plain_summary import SHARED, Area, Counts, PartResult, render
 
 MODULE = """
 import pytest
@@ -35,7 +35,7 @@ def test_expected_to_fail(): assert False
 """
 
 
-def counted(folder: Path, text: str) -> tuple[Counts, str]:
+def counted(folder: Path, text: str) -> tuple[Counts, dict[str, float], str]:
     (folder / "test_it.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     counts = folder / "counts.json"
@@ -48,7 +48,8 @@ def counted(folder: Path, text: str) -> tuple[Counts, str]:
 
 
 def test_each_test_counts_once_by_the_worst_that_happened(tmp_path: Path) -> None:
-    assert counted(tmp_path, MODULE) == (Counts(passed=1, failed=3, skipped=2), "")
+    counts, _, remark = counted(tmp_path, MODULE)
+    assert (counts, remark) == (Counts(passed=1, failed=3, skipped=2), "")
 
 
 @pytest.mark.parametrize(
@@ -57,13 +58,65 @@ def test_each_test_counts_once_by_the_worst_that_happened(tmp_path: Path) -> Non
      ("import os\ndef test_it(): os._exit(0)", "no tests were found")],
 )  # fmt: skip
 def test_what_was_not_seen_to_pass_has_failed(tmp_path: Path, text: str, remark: str) -> None:
-    assert counted(tmp_path, text) == (Counts(failed=1), remark)
+    counts, _, told = counted(tmp_path, text)
+    assert (counts, told) == (Counts(failed=1), remark)
 
 
 def test_a_bad_end_after_good_tests_has_failed(tmp_path: Path) -> None:
     path = tmp_path / "counts.json"
     path.write_text(json.dumps({"passed": 3, "failed": 0, "skipped": 0}))
-    assert run._counted(path, 3) == (Counts(passed=3, failed=1), "pytest ended with 3")
+    assert run._counted(path, 3) == (Counts(passed=3, failed=1), {}, "pytest ended with 3")
+
+
+SLOW = """
+import time, pytest
+from tests.support.plain_summary import counter_of
+
+@pytest.fixture(scope="session")
+def server(request):
+    time.sleep(0.4)
+    counter_of(request.config).visited("tests.live.test_another", 0.1)
+
+@pytest.fixture(scope="module")
+def own(server):
+    time.sleep(0.2)
+
+def test_slow(own): time.sleep(0.2)
+"""
+
+
+def test_what_a_session_shares_is_not_booked_on_the_file_that_came_first(tmp_path: Path) -> None:
+    _, spent, _ = counted(tmp_path, SLOW)
+    assert set(spent) == {SHARED, "test_it.py", "test_another.py"}
+    assert spent["test_another.py"] == pytest.approx(0.1)
+    # At least what each has slept; and what is booked on one is not on the other.
+    assert spent[SHARED] >= 0.3 and spent["test_it.py"] >= 0.4
+    assert sum(spent.values()) >= 0.8
+
+
+def test_an_area_costs_what_the_longer_of_its_parts_spent_on_it() -> None:
+    areas = [Area("pulls", 25, ("pull",)), Area("others", 1, ("refs", "x"))]
+    results = [
+        PartResult("live-a", 50, Counts(1), spent={"test_pull.py": 20.0, "test_pull_more.py": 6.0, SHARED: 9.0}),
+        PartResult("live-b", 50, Counts(1), spent={"test_pull.py": 3.0, "test_refs.py": 0.5, SHARED: 7.0}),
+        PartResult("lint", 1, Counts(1)),
+    ]
+    lines = render(results, areas=areas).splitlines()
+    at = lines.index("of live-a and live-b:")
+    assert [" ".join(line.split()) for line in lines[at + 1 : at + 4]] == [
+        "what is shared 9.0 s live-a 9 s, live-b 7 s",
+        "pulls 26.0 s of 25 s OVER live-a 26 s, live-b 3 s",
+        "others 0.5 s of 1 s live-a 0 s, live-b 0 s",
+    ]
+    assert lines[-1] == "3 passed, 0 failed"
+    assert render(results[2:], areas=areas).splitlines()[-3].split()[0] == "lint"
+
+
+def test_each_area_names_files_that_there_are() -> None:
+    files = [path.name.removeprefix("test_") for path in (run.ROOT / "tests" / "live").glob("test_*.py")]
+    for beginning in (each for area in run.AREAS for each in area.files):
+        assert any(file.startswith(beginning) for file in files), beginning
+    assert all(sum(file.startswith(area.files) for area in run.AREAS) <= 1 for file in files)
 
 
 def test_the_closing_line_stands_alone() -> None:
