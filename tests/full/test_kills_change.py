@@ -1,6 +1,6 @@
 """A hundred kills, at random moments, of what changes things; called again each comes to its end, and nothing is lost.
 
-``flip`` in both directions with both kinds of carriers, both kill-switches and ``retrigger``, on both lines of Airflow. Each
+``flip`` in both directions with both kinds of carriers, the kill-switch on all three ways and ``retrigger``, on both lines. Each
 is called once without a kill, to see how long it usually takes and when it changes what. Then it is begun, killed, called
 again, killed again, at moments drawn from that time, and at last called and left alone.
 """
@@ -32,12 +32,13 @@ LINES = ("3.3", "2.11")
 #: How often each is begun on each line, and how often it is killed then, in an order that needs few deploys.
 PLAYED = {
     "flip down .env": (2, 3),
-    "flip down airflow.cfg": (2, 3),
+    "flip down airflow.cfg": (1, 3),
     "soft": (1, 8),
     "flip up .env": (2, 3),
-    "flip up airflow.cfg": (2, 3),
+    "flip up airflow.cfg": (1, 3),
+    "exit": (1, 8),
     "hard": (1, 8),
-    "retrigger": (2, 5),
+    "retrigger": (2, 4),
 }
 CASES = [(line, kind, number) for line in LINES for kind, (begun, _) in PLAYED.items() for number in range(begun)]
 KILLS = 100

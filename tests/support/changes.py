@@ -138,6 +138,7 @@ class Killswitch(Change):
         self.run = f"{self.target.value}-{self.number}"
         self.site.hold(True)
         dags.hold_run(self.site, MINE, self.run, SIZE)
+        self.offloaded()
         self.edits(self.site.carrier, self.target)
         assert references(self.site, self.run) == 1
         try:
@@ -145,6 +146,9 @@ class Killswitch(Change):
                 yield self.command()
         finally:
             self.site.hold(False)  # also where nothing came to be deployed
+
+    def offloaded(self) -> None:
+        """What is done before, once the run holds its reference."""
 
     def command(self) -> Typed:
         return typed(
@@ -166,6 +170,31 @@ class Soft(Killswitch):
     """No reference is lost."""
 
     target, left = Phase.DUAL_READ, 1
+
+
+class Exit(Killswitch):
+    """From ``dual-read``, with the run in flight since ``offload``: no reference is left anywhere, and nothing runs again."""
+
+    target, left = Phase.INLINE, 0
+    options = ("--to", "inline")
+
+    def __init__(self, site: StoodUp, folder: Path, number: int | None) -> None:
+        super().__init__(site, folder, number)
+        self.left_finished = 0
+
+    def offloaded(self) -> None:
+        self.site.to(Phase.DUAL_READ)
+        if self.site.line == "2":  # whose processes hide since when they have it: a person says so
+            at = rolled_out(self.site)
+            waited = typed(self.site, "wait", "--to", "dual-read", "--deployed-at", at, journal=self.journal)
+            assert run(waited).orderly().code == 0
+
+    def ended(self, done: Done) -> None:
+        super().ended(done)
+        assert set(tries(self.site, self.run).values()) == {1}
+        assert values(self.site, FINISHED)["pass_on"] == "x" * SIZE
+        told = {entry.action for entry in entries_of(self.journal) if entry.verdict is not None}
+        assert {f"killswitch.{step}" for step in ("settle", "rehydrate", "wait", "late", "clear", "watch")} <= told
 
 
 class Hard(Killswitch):
@@ -225,6 +254,7 @@ KINDS: Mapping[str, type[Change]] = {
     "flip up .env": flip(Phase.DUAL_READ, Phase.OFFLOAD, ".env"),
     "flip up airflow.cfg": flip(Phase.DUAL_READ, Phase.OFFLOAD, "airflow.cfg"),
     "soft": Soft,
+    "exit": Exit,
     "hard": Hard,
     "retrigger": Retrigger,
 }

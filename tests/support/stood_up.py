@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -68,14 +68,16 @@ class StoodUp(Site):
         self.sandbox.airflow.api.set_pool(HOLD_POOL, 0 if held else 1, "a test's hold point")
 
     @contextlib.contextmanager
-    def deploying(self) -> Iterator[str]:
+    def deploying(self, then: Callable[[], object] = lambda: None) -> Iterator[str]:
         """A person's own deploy as a command, which opens the hold point at its end. Every deploy ends with the block.
 
-        As those of people do, it restarts nothing where nothing was changed since the last one.
+        As those of people do, it restarts nothing where nothing was changed since the last one. ``then`` is called once
+        Airflow is up again.
         """
 
         def deploy() -> None:
             self._deploy()
+            then()
             self.hold(False)
 
         with deploys.deploying(self.sandbox.folder, deploy) as command:

@@ -53,11 +53,12 @@ class Usual:
 
 
 def usual(command: Typed, journal: Path) -> tuple[Done, Usual]:
-    """Call it, with a journal that does not exist yet, and see how it goes."""
+    """Call it, and see how it goes."""
     began, started = datetime.now(UTC), time.monotonic()
     done = run(command)
     total_s = time.monotonic() - started
-    written = {label(entry): (parse_time(entry.at) - began).total_seconds() for entry in entries_of(journal)}
+    at = {label(entry): (parse_time(entry.at) - began).total_seconds() for entry in entries_of(journal)}
+    written = {what: seconds for what, seconds in at.items() if seconds >= 0}  # what is older is not of this call
     assert written, done
     return done, Usual(written, total_s)
 
