@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import product
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
-from tests.support.commands import xcomctl
+from tests.support.commands import typed, xcomctl
+from tests.support.deploys import rolled_out
 from tests.support.faulty_store import CUT, GARBAGE, NOT_FOUND, STATUS, TRUNCATED, FaultyStore, faulty_store
 from tests.support.rehydrating import (
     TASK,
@@ -28,6 +30,7 @@ from tests.support.rehydrating import (
     rehydrating,
 )
 from tests.support.rows import column_value, copies_of, gone_dag, locked
+from tests.support.struck import child, wait_for_entry
 from tests.support.walk import Walk, literal, sql
 from xcomctl.model.phases import Phase
 from xcomctl.model.rehydrate import (
@@ -173,7 +176,9 @@ POINTS = (READ, SWAPPED, DONE)
 DEEDS = ("push_again", "purge", "delete")
 
 
-@hypothesis.settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     race=st.dictionaries(
         st.sampled_from([f"k{number}" for number in range(6)]),
@@ -190,6 +195,15 @@ def test_a_race_loses_no_newer_value_and_leaves_no_half_one(walk, there, race, j
         before = there.held("race")
         came = there.run(race=race, jobs=jobs, **of("race"))
         assert_raced(read, before, race, came, there.held("race"))
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_that_is_deleted_takes_its_rows_with_it_and_nobody_waits_for_long(walk, there, point):
+    with pushed(walk, there, "deleted", values={f"k{number}": VALUE for number in range(6)}):
+        came = there.run(race={"k2": (point, "delete_run")}, jobs=2, **of("deleted"))
+        assert (came.error, there.held("deleted")) == ("", {})
+        # What was not written before that is gone, and nothing of it is taken for changed or for left.
+        assert (came.answer["rows"] + came.answer["gone"], came.rows) == (6, [])
 
 
 def test_newer_content_under_the_same_reference_is_not_mistaken_for_the_older(walk, there):
@@ -298,6 +312,40 @@ def test_the_command_shows_asks_writes_and_records(walk, there, tmp_path):
     assert told == [("rehydrate", None), ("rehydrate", "failed"), *[("rehydrate", None), ("rehydrate", "ok")] * 2]
 
 
+@pytest.mark.first_line_only
+def test_an_agent_that_is_told_to_end_stops_after_the_row_that_it_writes(walk, there, tmp_path):
+    dual_read = settings_for(Phase.DUAL_READ, path=walk.base_path, threshold=20_000)
+    journal, rows = tmp_path / "journal.jsonl", 400
+    with pushed(walk, there, "stopped", values={"one": VALUE}) as read:
+        reference = column_value(walk, json.loads(there.held("stopped")["one"].stored))
+        copies_of(walk, DAG, "stopped", TASK, "one", 0, rows - 1)
+
+        def held() -> list[int]:
+            """All rows, those with the reference, and how many different values there are."""
+            counts = f"count(*), count(*) FILTER (WHERE value = {reference}), count(DISTINCT value)"
+            return [int(each) for each in sql(walk, f"SELECT {counts} FROM xcom WHERE run_id = 'stopped'")[0]]
+
+        assert held() == [rows, rows, 1]
+        command = typed(
+            walk, "rehydrate", "-d", DAG, "-r", "stopped", "-y", variables=dual_read, journal=journal, fresh=True
+        )
+        with child(command, tmp_path / "output") as desk:
+            wait_for_entry(desk, journal)
+            (agent,) = psutil.Process(desk.pid).children()
+            while held()[1] == rows and desk.poll() is None:
+                time.sleep(0.05)
+            agent.terminate()
+            code = desk.wait(60)
+        said = (tmp_path / "output").read_text()
+        assert code == 5 and "Traceback" not in said, (code, said)
+        there_are, kept, different = held()
+        assert (there_are, different) == (rows, 2) and 0 < kept < rows
+        again = xcomctl(walk, "rehydrate", "-d", DAG, "-r", "stopped", "-y", variables=dual_read, journal=journal)
+        assert again.orderly().code == 0
+        assert held() == [rows, 0, 1]
+        assert there.held("stopped")["one"].base == read["one"]
+
+
 def test_it_says_whether_inline_is_safe(walk, tmp_path):
     """The walk ends inline, beside references of a finished run that the runbook left behind."""
     unsafe = xcomctl(
@@ -305,16 +353,11 @@ def test_it_says_whether_inline_is_safe(walk, tmp_path):
     ).orderly()
     assert (unsafe.code, unsafe.check("gate_references")["status"]) == (3, "fail")
     assert any("xcomctl rehydrate" in step for step in unsafe.record["next_steps"])
-    kept = xcomctl(
-        walk,
-        "rehydrate",
-        "--verify",
-        "--base-path",
-        walk.base_path,
-        "--keep-finished",
-        "a test",
-        journal=tmp_path / "j",
-    ).orderly()
+    # Something that is older than inline may still push a reference.
+    since = ("--deployed-at", rolled_out(walk))
+    assert xcomctl(walk, "wait", "--to", "inline", *since, journal=tmp_path / "j").orderly().code == 0
+    keep = ("--base-path", walk.base_path, "--keep-finished", "a test")
+    kept = xcomctl(walk, "rehydrate", "--verify", *keep, journal=tmp_path / "j").orderly()
     assert kept.code == 0 and "inline is safe now" in kept.out
 
 

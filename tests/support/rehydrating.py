@@ -340,6 +340,13 @@ class _Served:
             connection.execute(self._tables.xcom.delete().where(*self._is(row)))
         return {}
 
+    def delete_run(self, row: Any) -> dict[str, str]:
+        """The run goes, and the database takes its rows with it."""
+        run = self._tables.dag_run
+        with self._engine.begin() as connection:
+            connection.execute(run.delete().where(run.c.dag_id == row.dag_id, run.c.run_id == row.run_id))
+        return {}
+
     def _is(self, row: Any) -> Any:
         from xcomctl.metadata.tables import key_columns
 

@@ -47,12 +47,12 @@ def barrier(found: Evaluated, options: str) -> Check:
 def base_path(standing: Standing, wanted: Settings, held: Held | None) -> Check:
     """Whether references that resolve now go on to resolve: a changed base path, or connection in it, leaves them (F3).
 
-    ``held`` is what is stored under the path that resolves now. Where none does, the step makes nothing worse.
+    ``held`` is what is stored under the path that resolves now. Where none does, what unfinished runs hold tells.
     """
     title = "the base path stays, or nothing is stored under the old one"
     old, new = standing.path, wanted.path
     if old is None:
-        return _gate("base_path", title, Status.OK, f"no base path resolves now; it becomes {redact(str(new))}")
+        return _new_base_path(title, new, standing.held_under)
     if new is not None and path_problem(new) is None and covers(new, old):
         return _gate(
             "base_path", title, Status.OK, f"it is {redact(new)}" + ("" if new == old else f", above {redact(old)}")
@@ -67,6 +67,15 @@ def base_path(standing: Standing, wanted: Settings, held: Held | None) -> Check:
         return _gate("base_path", title, Status.OK, f"{said}, and no reference is stored under the old one")
     why = f"{said}, and {units.count(stored, 'reference')} under the old one would be handed over as path strings"
     return _gate("base_path", title, Status.FAIL, why, f"--path {shlex.quote(redact(old))}, or one above it")
+
+
+def _new_base_path(title: str, new: str | None, held_under: str | None) -> Check:
+    """The same where none resolves now: then a path is mistyped more easily than it is compared."""
+    said = f"no base path resolves now; it becomes {redact(str(new))}"
+    if new is None or held_under is None or covers(new, held_under):
+        return _gate("base_path", title, Status.OK, said)
+    why = f"{said}, and references of unfinished runs lie under {redact(held_under)}: they would not resolve"
+    return _gate("base_path", title, Status.FAIL, why, f"--path {shlex.quote(redact(held_under))}, or one above it")
 
 
 def carrier(standing: Standing, edit: CarrierEdit) -> Check:

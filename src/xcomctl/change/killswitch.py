@@ -27,6 +27,7 @@ from xcomctl.model.killswitch_report import DONE, FAILED, TO_DO, Played
 from xcomctl.model.plan import digest
 from xcomctl.model.redaction import redact
 from xcomctl.model.refs import AtRiskQuery, AtRiskRun
+from xcomctl.model.rehydrate import ALL, MAX_BYTES
 from xcomctl.model.rehydrated import Before
 from xcomctl.model.retriggered import Found
 from xcomctl.model.verdicts import Verdict
@@ -44,7 +45,7 @@ class Wanted:
     :func:`~xcomctl.change.carrier_edit.wanted_for`. ``deploy`` is a command, ``None`` to wait for somebody's deploy.
     ``timeout_s`` bounds each wait. ``only_at_risk`` pauses the DAGs alone whose unfinished runs hold references. ``clear``
     are tasks (``DAG.TASK``) that may be killed. ``past_barrier`` is why to go on although not everything can be seen.
-    ``options`` name the contexts in commands that are printed. ``pauses`` is the REST API where one is named, ``base_path`` where references lie if it is not what resolves.
+    ``max_bytes`` is how much may be written back into the database. ``options`` name the contexts in commands that are printed. ``pauses`` is the REST API where one is named, ``base_path`` where references lie if it is not what resolves.
     """
 
     carrier: Path | None = None
@@ -55,6 +56,7 @@ class Wanted:
     only_at_risk: bool = False
     clear: tuple[str, ...] = ()
     past_barrier: str | None = None
+    max_bytes: int = MAX_BYTES
     pauses: PauseWay | None = None
     base_path: str | None = None
     options: str = ""
@@ -65,7 +67,7 @@ class Work:
     """What every step works with.
 
     ``begun`` grows with each entry that is written. ``lock`` is ``None`` where nothing is changed. ``found`` is what a step
-    found out while it was prepared, ``stored`` what stands to be rehydrated as it was then (``None``: it cannot be, and ``unstored`` says why), ``edited`` whether the carrier was edited by this call, ``over`` whether every run that was cleared is over.
+    found out while it was prepared, ``stored`` what stands to be rehydrated as it was then (``None``: it cannot be, and ``unstored`` says why), of these ``runs``, ``edited`` whether the carrier was edited by this call, ``over`` whether every run that was cleared is over.
     """
 
     way: Way
@@ -78,6 +80,7 @@ class Work:
     lock: Lock | None = None
     found: Found | None = None
     stored: Before | None = None
+    runs: str = ALL
     unstored: str = ""
     edited: bool = False
     over: bool = False

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from xcomctl.change.killswitch import Begin, Outcome, Step, Work, default_base_path
 from xcomctl.change.killswitch_hard import look
-from xcomctl.change.rehydrate import Rehydrate
+from xcomctl.change.rehydrate import Rehydrate, TooMuch
 from xcomctl.change.retrigger import held_before, to_hold
 from xcomctl.errors import UserError
 from xcomctl.journal.errors import LockLost
 from xcomctl.model.killswitch import LATE, REHYDRATE, WAIT, Way
 from xcomctl.model.redaction import redact
-from xcomctl.model.rehydrate import WORDS, RehydrateQuery, Row
+from xcomctl.model.rehydrate import ALL, UNFINISHED, WORDS, RehydrateQuery, Row
 from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.retrigger import HeldBefore
 from xcomctl.model.verdicts import Verdict
@@ -20,15 +20,14 @@ from xcomctl.report import units
 
 #: Rows that are named.
 _ROWS = 20
-#: How much it is was shown, and said yes to.
-_NO_BOUND = 2**63 - 1
 
 
 class Back(Step):
     """Writes what references point to back into their rows.
 
     On the way from ``dual-read`` nothing may be left. Under ``inline`` nothing reads with the backend any more, and what is
-    left is cleared, with its producers, by the step that follows; so is everything where the store does not answer.
+    left is cleared, with its producers, by the step that follows; so is everything where the store does not answer. While
+    the DAGs stand still no more is moved than may be: then finished runs keep their references.
     """
 
     asks_contexts = True
@@ -39,17 +38,26 @@ class Back(Step):
 
     def prepare(self, work: Work) -> list[str]:
         """How much it is."""
-        work.stored, work.unstored = None, ""
+        work.stored, work.runs, work.unstored = None, ALL, ""
+        kept: list[str] = []
         try:
-            work.stored = self._command(work).look(work.waiting)
+            try:
+                work.stored = self._command(work).look(work.waiting)
+            except TooMuch as error:
+                if work.way is not Way.HARD:
+                    hint = f"{error.hint.partition(',')[0]}, or a part at a time before: xcomctl rehydrate --dag-id DAG"
+                    raise UserError(error.message, f"{hint}{work.wanted.options}", error.verdict) from error
+                work.runs = UNFINISHED
+                kept = [f"finished runs keep their references: {error.message} (--max-bytes)"]
+                work.stored = self._command(work).look(work.waiting)
         except UserError as error:
             if work.way is not Way.HARD:
                 raise
             work.unstored = redact(error.message)
-            return [f"nothing is rehydrated: {work.unstored}"]
+            return [*kept, f"nothing is rehydrated: {work.unstored}"]
         totals = work.stored.totals
         rows = units.count(totals.references, "reference")
-        return [f"{rows}, {units.size(totals.reference_bytes)} of objects, go back into the database"]
+        return [*kept, f"{rows}, {units.size(totals.reference_bytes)} of objects, go back into the database"]
 
     def asks(self, work: Work) -> bool:
         """Whether there is any."""
@@ -93,15 +101,17 @@ class Back(Step):
             base_path=base_path or work.wanted.base_path,
             default_base_path=default_base_path(work),
             write=True,
+            runs=work.runs,
             no_readers=(work.way is Way.HARD or self.id == LATE) and _no_readers(work),
-            max_bytes=_NO_BOUND,
+            max_bytes=work.wanted.max_bytes,
         )
         return Rehydrate(work.agents.fleet(), work.where, work.deployment, query, work.wanted.options)
 
     def _outcome(self, work: Work, after: After, rows: list[Row]) -> Outcome:
         answer = after.answer
         said = f"{units.count(answer.rows, 'reference')} rehydrated, {units.size(answer.bytes)}"
-        notes = [f"{row.dag_id} {row.run_id} {row.task_id} {row.key}: {row.detail or WORDS[row.why]}" for row in rows]
+        notes = ["finished runs keep their references"] if work.runs == UNFINISHED else []
+        notes += [f"{row.dag_id} {row.run_id} {row.task_id} {row.key}: {row.detail or WORDS[row.why]}" for row in rows]
         data = {"answer": answer.to_json(), "seconds": round(after.seconds, 1)}
         if answer.store_error:
             notes.append(redact(answer.store_error))

@@ -56,6 +56,7 @@ class Switch:
         decision = decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline)
         if decision.way is None:
             return self._report(decision, (), Verdict.OK)
+        _takes(decision.way, self.wanted, to_inline)
         begun = decision.resumes or begin_anew(decision.way, self.view, self.deployment, {})
         work = self._work(begun)
         steps = self._steps(begun, decision.resumes is not None)
@@ -82,6 +83,7 @@ class Switch:
             decision = decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline)
             if decision.way is None:
                 return self._report(decision, (), Verdict.OK)
+            _takes(decision.way, self.wanted, to_inline)
             taken: dict[str, Any] = {} if held.took_over is None else {"took_over": held.took_over.words}
             begun = decision.resumes or begin_anew(decision.way, self.view, self.deployment, {**self._carrier, **taken})
             steps = self._steps(begun, decision.resumes is not None)
@@ -169,6 +171,21 @@ class Switch:
             steps=played,
             resumes=None if decision.resumes is None else decision.resumes.since,
         )
+
+
+def _takes(way: Way, wanted: Wanted, to_inline: bool) -> None:
+    """Refuse what was said to a hard one, where another one is played: nobody may believe that it has an effect."""
+    if way is Way.HARD:
+        return
+    said = (
+        ("--only-at-risk", wanted.only_at_risk),
+        ("--past-barrier", wanted.past_barrier is not None),
+        ("--clear", bool(wanted.clear) and not to_inline),
+    )
+    without = [option for option, given in said if given]
+    if without:
+        message = f"{' and '.join(without)} means nothing on the {way.value} way, which is the one to go"
+        raise UserError(message, "leave it out; or --hard, for a backend that cannot be imported", Verdict.REFUSED)
 
 
 def _to_do(steps: Sequence[Step]) -> tuple[Played, ...]:

@@ -21,7 +21,7 @@ from xcomctl.model.preflight import METADATA, PreflightOptions
 from xcomctl.model.redaction import redact
 from xcomctl.model.refs import OUTSIDE, AtRiskQuery, AtRiskRun, RefItem, RefsQuery, RefTotals
 from xcomctl.model.requests import ALIAS, Resolution
-from xcomctl.model.status import StatusAnswer
+from xcomctl.model.status import StatusAnswer, one_path
 from xcomctl.model.verdicts import Check
 from xcomctl.report.text import printable
 
@@ -31,11 +31,13 @@ Waiting = Callable[[str], None]
 @dataclass(frozen=True)
 class Standing:
     """Where the contexts are. ``answers`` has ``None`` for one that did not answer, ``problems`` why. ``warnings`` are
-    about the metadata database."""
+    about the metadata database; ``held_under`` is the path under which every reference of unfinished runs resolves, if there
+    is one."""
 
     answers: Mapping[str, StatusAnswer | None]
     problems: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    held_under: str | None = None
 
     @property
     def answered(self) -> Mapping[str, StatusAnswer]:
@@ -152,7 +154,10 @@ def standing(fleet: Fleet, waiting: Waiting, default_path: str | None = None) ->
     """Ask every context what it resolves and whether its store answers."""
     seen = status.ask(fleet, {} if default_path is None else {"default_base_path": default_path}, waiting)
     problems = {name: error.message for name, error in seen.problems.items()}
-    return Standing(seen.answers, problems, () if seen.database is None else seen.database.warnings)
+    database = seen.database
+    if database is None:
+        return Standing(seen.answers, problems)
+    return Standing(seen.answers, problems, database.warnings, one_path(database))
 
 
 def held(fleet: Fleet, base_path: str, waiting: Waiting, *, store: bool) -> Held:

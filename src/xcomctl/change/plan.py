@@ -173,7 +173,7 @@ class Planner:
                 )
             )
         if step.target is Phase.INLINE:
-            yield "until references can be written back into the database, it is reached with none left alone"
+            yield "refused while any row holds a reference: xcomctl rehydrate writes their values back into the database"
         if step.start is Phase.OFFLOAD:
             yield "new values go into the database from here on: it grows by what is offloaded now"
         if step.direction is Direction.REPAIR:

@@ -195,6 +195,12 @@ def _judged_preflight(
             ("class", tried.get("backend"), {wanted.backend}),
             ("path", tried.get("path"), {wanted.path}),
             ("threshold", tried.get("threshold"), thresholds),
+            # Nothing is compressed in `dual-read`, whatever the codec.
+            (
+                "compression",
+                tried.get("compression") or "none",
+                {wanted.compression or "none"} if target is Phase.OFFLOAD else {tried.get("compression") or "none"},
+            ),
         ):
             if was not in wants:
                 meant = " or ".join(str(one) for one in sorted(wants, key=str))

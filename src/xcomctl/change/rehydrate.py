@@ -67,6 +67,10 @@ RENEW_EVERY_S = 20.0
 Waiting = Callable[[str], None]
 
 
+class TooMuch(UserError):
+    """More bytes than may be written into the database; nothing was."""
+
+
 class Rehydrate:
     """One call of the command for one deployment."""
 
@@ -156,7 +160,7 @@ class Rehydrate:
             )
         # Of those that are old enough it may be less: then only the agent knows.
         if totals.reference_bytes > self.query.max_bytes and self.query.before is None:
-            raise UserError(
+            raise TooMuch(
                 f"{units.count(totals.references, 'reference')} point to {units.size(totals.reference_bytes)}, and at most "
                 f"{units.size(self.query.max_bytes)} are written into the database unless more is asked for",
                 f"--max-bytes {totals.reference_bytes}, or a part of it: --dag-id, --runs unfinished",
@@ -309,9 +313,15 @@ def verified(fleet: Fleet, journal: Where, deployment: str | None, asked: Asked,
         yield replace(gate, id="gate_references_elsewhere", title=title)
 
     if phase is Phase.INLINE:
-        stored = None if steps.base_path is None else held(fleet, steps.base_path, waiting, store=False)
         first = Check("gate_phase", gates.CATEGORY, title, Status.OK, "every context is in inline already")
-        return (first, gates.references(stored, asked.keep_finished, asked.options, asked.accepted), *elsewhere())
+        barrier = steps.passed(Phase.INLINE)  # before the look: what is older may still push a reference
+        stored = None if steps.base_path is None else held(fleet, steps.base_path, waiting, store=False)
+        return (
+            first,
+            barrier,
+            gates.references(stored, asked.keep_finished, asked.options, asked.accepted),
+            *elsewhere(),
+        )
     if phase is not Phase.DUAL_READ:
         detail = found.problem if phase is None else f"they are in {phase.value}"
         status = Status.SKIP if found.problems else Status.FAIL

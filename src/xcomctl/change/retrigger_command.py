@@ -187,7 +187,8 @@ def still(
     if others:
         return f"{said} ({', '.join(others)} from other runs)", hint
     if not producers and any(run.references or run.aliases for run in runs):
-        return said, f"{hint}; or --producers: what pushed the references runs again too"
+        back = "or write the values back: xcomctl rehydrate"
+        return said, f"{hint}, {back}; where the store has them no more --producers: what pushed them runs again too"
     return None
 
 

@@ -123,6 +123,11 @@ class Steps:
             found.append(gates.values_fit(known))
         return Looked(step, wanted, tuple(found), passed, stored, known)
 
+    def passed(self, phase: Phase) -> Check:
+        """Whether nothing is left that runs with settings from before a phase in which the contexts are."""
+        self._waiting("the barrier")
+        return gates.barrier(self._barriers(phase).evaluate(phase, waiting=self._waiting), self._asked.options)
+
     @property
     def gate_options(self) -> str:
         """What was said about the gates of the next step, as options."""
@@ -156,6 +161,7 @@ class Steps:
             words += ["--expect-path", redact(wanted.path)]
         if target is Phase.OFFLOAD and wanted.threshold is not None:
             words += ["--expect-threshold", format_threshold(wanted.threshold)]
+            words += ["--expect-compression", wanted.compression] if wanted.compression is not None else []
         return f"{shlex.join([*words, '--functional-s3'])}{self._asked.options}"
 
     # -- the parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from xcomctl.deployment.reach.interface import Reach
     from xcomctl.errors import UserError
     from xcomctl.journal.interface import Where
+
+_SIZES = {"": 1, "B": 1, "K": 10**3, "KB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9, "T": 10**12, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
+_SIZE = re.compile(r"([0-9]+)\s*([A-Za-z]*)")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +177,15 @@ def count(text: str, what: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}")
     return number
+
+
+def size(text: str) -> int:
+    """A size in bytes, such as ``64MiB``, for argparse."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = None if match is None else _SIZES.get(match[2].upper())
+    if match is None or unit is None or int(match[1]) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64MiB or 10GB")
+    return int(match[1]) * unit
 
 
 def seconds(text: str) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 NAME = "rehydrate"
 #: Rows that are kept for the text, of each kind; JSON has them all.
 _KEPT = 5
-_SIZES = {"": 1, "B": 1, "K": 10**3, "KB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9, "T": 10**12, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
-_SIZE = re.compile(r"([0-9]+)\s*([A-Za-z]*)")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,10 +50,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     how = parser.add_argument_group("how")
     how.add_argument("--dry-run", action="store_true", help="read every object, say what would be written and what would be left, and write nothing")  # fmt: skip
     how.add_argument("-y", "--yes", action="store_true", help="write without asking")
-    how.add_argument("--max-bytes", metavar="BYTES", type=_size, default=words.MAX_BYTES, help="write at most so much in all (default: 10GiB)")  # fmt: skip
-    how.add_argument("--max-value-bytes", metavar="BYTES", type=_size, default=words.MAX_VALUE_BYTES, help="leave larger values in the store (default: 64MiB; on 3.x every pull of one passes through the api-server)")  # fmt: skip
+    how.add_argument("--max-bytes", metavar="BYTES", type=contexts.size, default=words.MAX_BYTES, help="write at most so much in all (default: 10GiB)")  # fmt: skip
+    how.add_argument("--max-value-bytes", metavar="BYTES", type=contexts.size, default=words.MAX_VALUE_BYTES, help="leave larger values in the store (default: 64MiB; on 3.x every pull of one passes through the api-server)")  # fmt: skip
     how.add_argument("--jobs", metavar="N", type=_jobs, default=words.JOBS, help=f"rows in work at a time, each with a database connection of its own (default: {words.JOBS}; at most {words.MOST_JOBS})")  # fmt: skip
-    how.add_argument("--quiesced", action="store_true", help="every component is stopped and nothing is queued or running, which is checked: also writes values that a reader with the backend would see as something else (2.x: strings that parse as JSON)")  # fmt: skip
+    how.add_argument("--quiesced", action="store_true", help="every component is stopped and nothing runs any more, which is checked: also writes values that a reader with the backend would see as something else (2.x: strings that parse as JSON)")  # fmt: skip
     check = parser.add_argument_group("only a look")
     check.add_argument("--verify", action="store_true", help="say whether inline is safe now, and nothing else")
     check.add_argument("--accept", metavar="DAG.TASK", action="append", default=[], help="with --verify: its aliases may stay, and it may run on (repeatable)")  # fmt: skip
@@ -271,14 +268,6 @@ def _base_path(args: argparse.Namespace) -> str:
 
 def _typed(words: Sequence[str]) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
-
-
-def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    unit = None if match is None else _SIZES.get(match[2].upper())
-    if match is None or unit is None or int(match[1]) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64MiB or 10GB")
-    return int(match[1]) * unit
 
 
 def _jobs(text: str) -> int:

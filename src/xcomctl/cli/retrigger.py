@@ -39,7 +39,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what.add_argument("--since", metavar="TIME", type=contexts.time, help="path strings were handed over since then (ISO 8601 with a zone)")  # fmt: skip
     what.add_argument("--until", metavar="TIME", type=contexts.time, help="and until then, which was the end of it")
     what.add_argument(
-        "--producers", action="store_true", help="also what pushed the references, so that its values come anew"
+        "--producers",
+        action="store_true",
+        help="also what pushed the references, so that its values come anew: where xcomctl rehydrate cannot write them back",
     )
     what.add_argument("--include", metavar="DAG.TASK", action="append", default=[], help="this task's instances of other runs that started then (repeatable)")  # fmt: skip
     what.add_argument("--include-others", action="store_true", help="all instances of other runs that started then")

@@ -122,10 +122,13 @@ def _about_gates(args: argparse.Namespace) -> str:
 
 
 def _typed(args: argparse.Namespace, *names: str) -> str:
-    """What was given on the command line of these, as options of a command that is printed."""
+    """What was given on the command line of these, as options of a command that is printed; what is secret in it has to
+    be typed again."""
+    from xcomctl.model.redaction import redact
+
     words: list[str] = []
     for name in names:
         value = getattr(args, name)
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", redact(str(value))]
     return "".join(f" {shlex.quote(word)}" for word in words)

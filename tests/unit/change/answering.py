@@ -100,8 +100,9 @@ class _Context:
         if request == requests.STATUS:
             return self._answer.to_json()
         if request == requests.BARRIER and (not params["database"] or request not in self._fleet.replies):
-            found = self._answer.resolution
-            return BarrierAnswer(self._answer.airflow, "host", found.phase, found.reason).to_json()
+            found, known = self._answer.resolution, self._fleet.replies.get(request)
+            processes = known.processes if isinstance(known, BarrierAnswer) else ()
+            return BarrierAnswer(self._answer.airflow, "host", found.phase, found.reason, processes).to_json()
         reply = self._fleet.reply(request)
         if isinstance(reply, BaseException):
             raise reply

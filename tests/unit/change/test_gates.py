@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.change.samples import (
@@ -64,6 +66,16 @@ def test_archived_references_and_pickles_under_the_old_base_path_count_too():
 
 def test_where_no_base_path_resolves_a_new_one_makes_nothing_worse():
     assert gates.base_path(standing(one={}), settings(path=PATH), None).status is Status.OK
+
+
+def test_where_no_base_path_resolves_a_mistyped_one_is_found_by_what_unfinished_runs_hold():
+    broken = replace(standing(one={}), held_under=PATH)
+    assert gates.base_path(broken, settings(path=PATH), None).status is Status.OK
+    assert gates.base_path(broken, settings(path=PATH.rpartition("/")[0]), None).status is Status.OK
+    typo = gates.base_path(broken, settings(path="s3://typo@elsewhere/x"), None)
+    assert typo.status is Status.FAIL
+    assert f"--path {PATH}" in typo.hint
+    assert gates.base_path(broken, settings(), None).status is Status.OK  # to `inline`: the references gate tells
 
 
 def edit(**present):

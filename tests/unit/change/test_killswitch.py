@@ -400,6 +400,32 @@ def test_the_view_counts_what_runs_and_asks_again_where_the_class_does_not_impor
     assert view().variables == {}
 
 
+@pytest.mark.parametrize(
+    ("wanted", "hard", "to_inline", "named"),
+    [
+        ({"only_at_risk": True}, False, False, "--only-at-risk"),
+        ({"past_barrier": "a reason"}, False, True, "--past-barrier"),
+        ({"clear": ("dag.task",)}, False, False, "--clear"),
+        ({"clear": ("dag.task",)}, False, True, ""),
+        ({"only_at_risk": True, "past_barrier": "a reason", "clear": ("dag.task",)}, True, False, ""),
+    ],
+)
+def test_what_only_a_hard_one_takes_is_refused_where_it_would_do_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any], hard: bool, to_inline: bool, named: str
+) -> None:
+    steps: dict[str, Step] = {step: Noted(step, []) for way in Way for step in way.steps}
+    monkeypatch.setattr(killswitch_run, "STEPS", steps)
+    made = switch(desk, "prod", "scheduler")
+    made = replace(made, wanted=replace(made.wanted, **wanted))
+    for call in (made.preview, made.play):
+        if not named:
+            call(hard=hard, announce=lambda decision, titles: None, to_inline=to_inline)
+            continue
+        with pytest.raises(UserError, match=f"{named} means nothing on the soft way") as refused:
+            call(hard=hard, announce=lambda decision, titles: None, to_inline=to_inline)
+        assert refused.value.verdict is Verdict.REFUSED and not desk.where.exists()
+
+
 # --- on to inline
 
 

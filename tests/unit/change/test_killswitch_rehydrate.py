@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -12,13 +13,13 @@ from xcomctl.change import killswitch_rehydrate
 from xcomctl.change.killswitch import Work
 from xcomctl.change.killswitch_rehydrate import Back
 from xcomctl.change.killswitch_run import STEPS
-from xcomctl.change.rehydrate import Rehydrate
+from xcomctl.change.rehydrate import Rehydrate, TooMuch
 from xcomctl.change.retrigger import held_before
 from xcomctl.errors import UserError
 from xcomctl.journal.errors import LockLost
 from xcomctl.model.killswitch import LATE, REHYDRATE, Way
 from xcomctl.model.refs import RefTotals
-from xcomctl.model.rehydrate import ALIAS, DANGLING, UNREAD, RehydrateAnswer, Row
+from xcomctl.model.rehydrate import ALIAS, DANGLING, UNFINISHED, UNREAD, RehydrateAnswer, Row
 from xcomctl.model.rehydrated import After, Before
 from xcomctl.model.retrigger import SUSPECT, HeldBefore, SuspectInstance, SuspectRun, SuspectsAnswer
 from xcomctl.model.retriggered import Found
@@ -40,14 +41,18 @@ class Command:
 
     references: int = 3
     end: After = WELL
-    on_look: Exception | None = None
+    #: What each look ends with, in turn; the last one again.
+    on_look: Exception | Sequence[Exception | None] | None = None
     on_play: Exception | None = None
     earlier: tuple[HeldBefore, ...] = ()
     log: list[str] = field(default_factory=list)
 
     def look(self, waiting: Any) -> Before:
-        if self.on_look is not None:
-            raise self.on_look
+        first, *rest = self.on_look if isinstance(self.on_look, Sequence) else [self.on_look]
+        if rest:
+            self.on_look = rest
+        if first is not None:
+            raise first
         return Before({}, RefTotals(BASE, references=self.references, reference_bytes=300), ())
 
     def with_readers(self, before: Before, waiting: Any) -> Before:
@@ -182,6 +187,32 @@ def test_a_store_that_does_not_answer_stops_the_exit_and_no_hard_one(
     work.way = Way.EXIT
     with pytest.raises(UserError, match="is down"):
         played(step(monkeypatch, Command(**{where: down})), work, [])  # type: ignore[arg-type]
+
+
+def test_no_more_is_moved_than_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit is refused with what would do; a hard one leaves finished runs theirs, and says so."""
+    much = TooMuch("9 references point to 20 GiB", "--max-bytes 20, or a part of it: --dag-id", Verdict.REFUSED)
+    with pytest.raises(UserError, match="20 GiB") as refused:
+        played(step(monkeypatch, Command(on_look=much)), desk.work(Way.EXIT), [])
+    assert refused.value.verdict is Verdict.REFUSED
+    assert refused.value.hint == "--max-bytes 20, or a part at a time before: xcomctl rehydrate --dag-id DAG"
+    hard = desk.work()
+    hard.way = Way.HARD
+    made = step(monkeypatch, Command(on_look=[much, None]))
+    shown = made.prepare(hard)
+    assert hard.runs == UNFINISHED and "finished runs keep" in shown[0] and "go back" in shown[1]
+    outcome, _ = played(step(monkeypatch, Command(on_look=[much, None])), hard, [])
+    assert outcome.verdict is Verdict.OK and "finished runs keep their references" in outcome.notes
+    # What unfinished runs hold is too much as well: what pushed it runs again.
+    outcome, _ = played(step(monkeypatch, Command(on_look=much)), hard, [])
+    assert "has to run again" in outcome.detail
+
+
+def test_the_bound_is_the_one_that_was_asked_for(desk: Desk) -> None:
+    work = desk.work(Way.HARD, base_path=BASE, max_bytes=99)
+    work.agents, work.runs = Holding(), UNFINISHED
+    query = Back(REHYDRATE, "A title")._command(work).query
+    assert (query.max_bytes, query.runs) == (99, UNFINISHED)
 
 
 def test_a_lock_that_was_lost_ends_a_hard_one_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,17 @@ def test_a_pre_flight_of_something_else_or_none_refuses_with_the_command(found, 
     assert says in check.detail
 
 
+def test_a_codec_that_was_not_tried_is_not_known_to_be_installed():
+    tried = preflown(contexts={"one": settings(**OFFLOAD, compression="gzip").to_json()})
+    assert preflight(tried, wanted=settings(**OFFLOAD, compression="gzip")).status is Status.OK
+    other = preflight(tried, wanted=settings(**OFFLOAD, compression="zstd"))
+    assert other.status is Status.FAIL and "tried the compression gzip in one, and zstd is planned" in other.detail
+    assert preflight(preflown(), wanted=settings(**OFFLOAD, compression="zstd")).status is Status.FAIL
+    assert preflight(preflown(), wanted=settings(**OFFLOAD, compression="")).status is Status.OK  # none is none
+    # Nothing is compressed in dual-read.
+    assert preflight(tried, target=Phase.DUAL_READ, wanted=settings(**DUAL_READ)).status is Status.OK
+
+
 def test_for_dual_read_one_of_the_planned_offload_will_do():
     wanted = settings(**DUAL_READ)
     for tried in (OFFLOAD, DUAL_READ):

@@ -23,11 +23,13 @@ from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
 from xcomctl.journal.local import LocalJournal, entry_now
 from xcomctl.model import requests
+from xcomctl.model.barrier import HostingProcess, RunningInstance
+from xcomctl.model.barrier_evidence import BarrierAnswer, InFlightAnswer
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.refs import RefTotals
 from xcomctl.model.rehydrate import DANGLING, MAX_BYTES, RehydrateAnswer, RehydrateQuery, Row
 from xcomctl.model.retrigger import SUSPECT, HeldBefore, SuspectInstance, SuspectRun, SuspectsAnswer
-from xcomctl.model.verdicts import Verdict
+from xcomctl.model.verdicts import Status, Verdict
 from xcomctl.report.progress import PlainProgress
 
 INLINE: dict[str, Any] = {"path": BASE}
@@ -262,6 +264,20 @@ def test_a_look_at_another_path_looks_at_the_one_that_resolves_too(journal, phas
     assert "gate_references_elsewhere" not in {
         each.id for each in verified(fleet.fleet, journal, "prod", same, quietly)
     }
+
+
+def test_inline_is_not_safe_while_what_is_older_may_still_push_a_reference(journal):
+    asked = Asked(options=" -D prod", reads_only=True)
+    scheduler = HostingProcess("scheduler", "host", 1, NOON, "inline", "scheduler")
+    older = RunningInstance("dag", "run", "task", -1, "running", "2026-06-06T11:00:00Z")
+    for running, passed in (((), True), ((older,), False)):
+        in_flight = InFlightAnswer("2026-06-06T13:00:00Z", 60.0, running=running)
+        up = BarrierAnswer("3.3.2", "host", "inline", "", (scheduler,), in_flight=in_flight)
+        fleet = Answering({"scheduler": INLINE}, reference_objects=NONE_LEFT, barrier=up)
+        checks = {each.id: each for each in verified(fleet.fleet, journal, "prod", asked, quietly)}
+        assert checks["gate_references"].status is Status.OK
+        assert (checks["gate_barrier"].status is Status.OK) is passed
+        assert passed or checks["gate_barrier"].hint == "xcomctl wait --to inline -D prod"
 
 
 # --- the lock

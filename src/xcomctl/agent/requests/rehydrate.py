@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import time
 from collections import Counter
 from typing import Any, Optional
 
@@ -22,7 +23,8 @@ from xcomctl.model.requests import REFUSED, USAGE
 from xcomctl.rehydrate.convert import Column
 from xcomctl.rehydrate.run import Bounds, Done, Rehydration, StoreGivenUp
 
-_TELL_EVERY = 25
+#: The desk is told so often, in seconds: few large values take as long as many small ones.
+_TELL_EVERY_S = 0.5
 #: Rows that the column changed are named up to this many of a kind: with JSONB it may be all of them.
 _EXAMPLES = 20
 
@@ -93,6 +95,7 @@ class _Told:
     def __init__(self, context: RequestContext, base_path: str, write: bool) -> None:
         self._context = context
         self._base_path, self._write = base_path, write
+        self._told_at = time.monotonic()
         self._seen = self._rows = self._bytes = self._largest = self._gone = 0
         self._left: Counter[str] = Counter()
         self._changes: Counter[str] = Counter()
@@ -113,7 +116,8 @@ class _Told:
                 self._changes[change] += 1
                 if self._changes[change] <= _EXAMPLES:
                     self._emit(done, change, "")
-        if self._seen % _TELL_EVERY == 0:
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self._told_at = time.monotonic()
             self._context.progress(f"{self._bytes} bytes", self._seen)
         else:
             self._context.check()
