@@ -37,6 +37,11 @@ def test_everything_that_is_said_arrives():
     assert again == replace(asked, values=again.values)
 
 
+def test_no_command_that_is_printed_repeats_a_secret():
+    asked = steps.asked(parsed("--to", "dual-read", "--path", "s3://AKIAKEY:hunter2secret@b/x"), None)
+    assert "hunter2secret" not in asked.step_options and "--path" in asked.step_options
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
