@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from xcomctl.assess.recent import PROBE, Recent
+from xcomctl.assess.recent import PROBE, Recent, age_s
 from xcomctl.assess.resolution import Expected
-from xcomctl.assess.status_rows import age, handed_by_running, handed_over, missing, row, same_path, verify_command
+from xcomctl.assess.status_rows import (
+    STALE_S,
+    age,
+    handed_by_running,
+    handed_over,
+    missing,
+    row,
+    same_path,
+    verify_command,
+)
 from xcomctl.model.phases import Phase
 from xcomctl.model.redaction import redact
 from xcomctl.model.requests import Resolution
@@ -30,7 +40,7 @@ def signals(
     yield _errors(database, options)
     yield _path_string(answers, database, options)
     yield _settings(answers, expected, asked, options)
-    yield _control_flow(recent, options)
+    yield _control_flow(answers, recent, options)
 
 
 def _errors(database: DatabaseState | None, options: str) -> Check:
@@ -122,7 +132,7 @@ def _expecting(expected: Expected, found: Resolution | None, options: str) -> st
     )
 
 
-def _control_flow(recent: Recent, options: str) -> Check:
+def _control_flow(answers: Mapping[str, StatusAnswer | None], recent: Recent, options: str) -> Check:
     title = "round-trip regression on control flow"
     command = f"xcomctl probe{options}"
     probe = recent.latest.get(PROBE)
@@ -131,8 +141,28 @@ def _control_flow(recent: Recent, options: str) -> Check:
     contexts = [each for each in probe.data.get("contexts") or () if isinstance(each, Mapping)]
     colours = {str(each.get("control_flow")) for each in contexts}
     colour = "red" if "red" in colours else "unknown" if colours != {"green"} else "green"
-    status = Status.OK if colour == "green" else Status.WARN
-    return _signal("signal_control_flow", status, f"{title}: {colour.upper()}, {age(probe)} ago", command)
+    otherwise = _probed_otherwise(answers, contexts)
+    status = Status.OK if colour == "green" and not otherwise and age_s(probe) <= STALE_S else Status.WARN
+    said = "; ".join((f"{title}: {colour.upper()}, {age(probe)} ago", *otherwise))
+    return _signal("signal_control_flow", status, said, command)
+
+
+def _probed_otherwise(
+    answers: Mapping[str, StatusAnswer | None], contexts: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Of which contexts a probe says nothing as they are now: it was of another phase, or of other contexts.
+
+    Under ``inline`` there is nothing that it could miss: BaseXCom itself reads, and what is planned is probed from there.
+    """
+    targets = {str(each.get("name")): each.get("target_phase") for each in contexts}
+    alike: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        if answer is None or answer.resolution.phase == Phase.INLINE.value:
+            continue
+        target, found = targets.get(name), answer.resolution.phase
+        if target != found:
+            alike.setdefault("not probed" if target is None else f"probed as {target}, and {found} now", []).append(name)
+    return tuple(f"{', '.join(names)}: {what}" for what, names in alike.items())
 
 
 def _signal(check_id: str, status: Status, detail: str, command: str, hint: str | None = None) -> Check:

@@ -129,11 +129,42 @@ def entry(action: str, verdict: Verdict = Verdict.OK, **data) -> JournalEntry:
     return JournalEntry(action, this_actor(), now(), verdict=verdict, data=data)
 
 
+def probe(target: str | None = "offload", colour: str = "green", name: str = "context-1") -> JournalEntry:
+    return entry("probe", contexts=[{"name": name, "target_phase": target, "control_flow": colour}])
+
+
+def after(*entries: JournalEntry) -> Recent:
+    return Recent({each.action: each for each in entries}, path="journal")
+
+
+@pytest.mark.parametrize(
+    ("resolution", "probed", "status", "said"),
+    [
+        (OFFLOAD, probe(), Status.OK, "GREEN, 0 s ago"),
+        (OFFLOAD, probe(colour="red"), Status.WARN, "RED"),
+        # BaseXCom itself cannot differ from BaseXCom: that says nothing once values are offloaded.
+        (OFFLOAD, probe("inline"), Status.WARN, "context-1: probed as inline, and offload now"),
+        (DUAL_READ, probe("offload"), Status.WARN, "context-1: probed as offload, and dual-read now"),
+        (OFFLOAD, probe(name="elsewhere"), Status.WARN, "context-1: not probed"),
+        (OFFLOAD, probe(None), Status.WARN, "context-1: not probed"),
+        (OFFLOAD, replace(probe(), at="2026-01-01T00:00:00+00:00"), Status.WARN, "GREEN"),
+        # What is planned is probed before the flip.
+        (INLINE, probe("offload"), Status.OK, "GREEN"),
+        (INLINE, probe("inline"), Status.OK, "GREEN"),
+    ],
+)
+def test_a_probe_counts_for_the_phase_that_it_was_of_and_for_a_day(resolution, probed, status, said):
+    found = screen(answer(resolution), recent=after(probed))
+    (check,) = [check for check in found.checks if check.id == "signal_control_flow"]
+    assert (check.status, said in check.detail) == (status, True), check.detail
+    assert check.data["command"] == "xcomctl probe"
+
+
 def test_what_the_journal_says(tmp_path: Path):
     journal = LocalJournal(tmp_path / "journal.jsonl")
     journal.append(entry("scan", totals={"references": 9, "unfinished": 2, "dangling": 0}))
     journal.append(entry("scan", totals={"references": 10, "unfinished": 2, "dangling": 3}))
-    journal.append(entry("probe", contexts=[{"control_flow": "green"}]))
+    journal.append(probe())
     journal.append(entry("rehearse"))
     found = screen(recent=Recent.read(journal.path, None))
     assert row(found, "last_scan") is Status.FAIL and "3 dangling" in found.because

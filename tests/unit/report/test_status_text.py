@@ -23,14 +23,16 @@ from xcomctl.model.verdicts import Verdict
 from xcomctl.report.status_text import render_status
 
 GOLDEN = Path(__file__).parent / "golden"
+CONTEXTS = ("scheduler", "worker", "triggerer")
 
 
 def journal(hours: float) -> Recent:
     """A rehearsal, a scan, a probe and a pre-flight, so many hours ago."""
     at = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
     totals = {"base_path": PATH, "references": 2_431, "unfinished": 14, "objects": 2_431, "object_bytes": 5_100_000_000}
+    probed = [{"name": name, "target_phase": "offload", "control_flow": "green"} for name in CONTEXTS]
     data: Mapping[str, Mapping[str, object]] = {
-        "rehearse": {}, "scan": {"totals": totals}, "probe": {"contexts": [{"control_flow": "green"}]}, "preflight": {},
+        "rehearse": {}, "scan": {"totals": totals}, "probe": {"contexts": probed}, "preflight": {},
     }  # fmt: skip
     entries = [JournalEntry(name, this_actor(), at, verdict=Verdict.OK, data=dict(each)) for name, each in data.items()]
     return Recent({entry.action: entry for entry in entries}, tuple(reversed(entries)), path="journal.jsonl")
@@ -46,7 +48,7 @@ def screen(answers: Mapping[str, StatusAnswer | None], **more: object) -> Status
 
 def well() -> StatusReport:
     """Three contexts, and nothing is wrong."""
-    return screen({name: answer(processes=1) for name in ("scheduler", "worker", "triggerer")})
+    return screen({name: answer(processes=1) for name in CONTEXTS})
 
 
 def reverted() -> StatusReport:
