@@ -95,7 +95,7 @@ def report(
         rows.last_scan(recent, database, options, scan_problem),
         rows.failed(database, signatures, options),
         *signals(answers, database, recent, expected, asked or Expected(), options),
-        *rows.journal(recent),
+        *rows.journal(recent, options),
     ]
     step, because = next_step(checks, answers, database, expected, options)
     return StatusReport(

@@ -13,7 +13,7 @@ from xcomctl.model.verdicts import Check, Status
 #: What comes first when several rows are not OK: by the beginning of their ids.
 _ORDER = (
     "phase", "running", "signal_path_string", "store", "drift", "last_scan", "failed_after_push", "signal_xcom_errors",
-    "signal_settings", "references_unfinished", "signal_control_flow", "last_rehearsal",
+    "last_verify", "signal_settings", "references_unfinished", "signal_control_flow", "last_preflight", "last_rehearsal",
 )  # fmt: skip
 #: Where more than the path has to be set, the worst first.
 _WORST = (Phase.UNKNOWN.value, Phase.INLINE.value, Phase.MISCONFIGURED.value)

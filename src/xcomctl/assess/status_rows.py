@@ -30,6 +30,8 @@ from xcomctl.report import units
 
 #: A scan older than this, in seconds, is stale.
 STALE_S = 86_400.0
+#: Where what lies upstream of a task is to be had from, when it is not known.
+_STILL_PARSED = "airflow dags list  # is the DAG still parsed?"
 _NO_DATABASE = "no context that answers has the metadata database"
 
 
@@ -202,22 +204,37 @@ def failed(database: DatabaseState | None, signatures: Mapping[str, int] | None,
         return found
     assert database is not None
     more = "at least " if database.failed_more else ""
-    unknown = f"; of {database.failed_unknown} more the DAG is not serialised" if database.failed_unknown else ""
+    unknown = failures_unknown(database)
     if not database.failed_count:
         return row(
-            "failed_after_push", TASKS, Status.OK, f"no task failed in the last hour after one upstream pushed{unknown}"
-        )
+            "failed_after_push", TASKS, Status.SKIP if unknown else Status.OK,
+            f"no task is known to have failed in the last hour after one upstream pushed; {unknown}" if unknown
+            else "no task failed in the last hour after one upstream pushed", _STILL_PARSED,
+        )  # fmt: skip
     if signatures is None:
         why = "errors unknown (no log endpoint: --api URL)"
     else:
         why = "; ".join(f"{count} × {text}" for text, count in sorted(signatures.items(), key=lambda pair: -pair[1]))
     first = database.failed[0]
     return row(
-        "failed_after_push", TASKS, Status.WARN,
-        f"{more}{database.failed_count} instances failed in the last hour after one upstream pushed{unknown}: {why}",
+        "failed_after_push", TASKS, Status.SKIP if unknown else Status.WARN,
+        f"{more}{database.failed_count} instances failed in the last hour after one upstream pushed: {why}"
+        + (f"; {unknown}" if unknown else ""),
         verify_command(first.dag_id, first.run_id, options),
         {"failed": [each.to_json() for each in database.failed]},
     )  # fmt: skip
+
+
+def failures_unknown(database: DatabaseState) -> str:
+    """Of how many failures of the last hour it is not known whether they came after a push; empty where of none."""
+    if database.failed_unknown:
+        return (
+            f"what lies upstream of {database.failed_unknown} that failed is not known: their DAG is not serialised, "
+            "or without these tasks"
+        )
+    if database.failed_more and not database.failed_count:
+        return "more failed than were looked at"
+    return ""
 
 
 def verify_command(dag_id: str, run_id: str, options: str) -> str:
@@ -225,8 +242,8 @@ def verify_command(dag_id: str, run_id: str, options: str) -> str:
     return f"xcomctl verify -d {shlex.quote(dag_id)} -r {shlex.quote(run_id)}{options}"
 
 
-def journal(recent: Recent) -> Iterator[Check]:
-    """The last rehearsal, and what was done of late."""
+def journal(recent: Recent, options: str) -> Iterator[Check]:
+    """The last rehearsal, how the last pre-flight and verification ended, and what was done of late."""
     if recent.error:
         yield row("journal", JOURNAL, Status.WARN, recent.error, "xcomctl status --journal FILE")
         return
@@ -234,16 +251,28 @@ def journal(recent: Recent) -> Iterator[Check]:
     if rehearsal is None:
         yield row("last_rehearsal", JOURNAL, Status.WARN, "nobody has rehearsed yet", "xcomctl rehearse")
     else:
-        status = Status.OK if rehearsal.verdict is Verdict.OK else Status.WARN
         played = ", ".join(str(name) for name in rehearsal.data.get("scenarios", ()))
-        said = f"{_verdict(rehearsal)}, {age(rehearsal)} ago" + (f": {played}" if played else "")
-        yield row("last_rehearsal", JOURNAL, status, said, "xcomctl rehearse")
-    for kind in (PREFLIGHT, VERIFY):
-        entry = recent.latest.get(kind)
-        if entry is not None:
-            yield row(f"last_{kind}", JOURNAL, Status.OK, f"{_verdict(entry)}, {age(entry)} ago")
+        yield _ended(
+            "last_rehearsal", rehearsal, _verdict(rehearsal), "xcomctl rehearse", f": {played}" if played else ""
+        )
+    preflight, verify = recent.latest.get(PREFLIGHT), recent.latest.get(VERIFY)
+    if preflight is not None:
+        yield _ended("last_preflight", preflight, _verdict(preflight), f"xcomctl preflight{options}")
+    if verify is not None:
+        run = verify.data.get("run")
+        run = run if isinstance(run, Mapping) else {}
+        again = f"xcomctl verify{options}"
+        if run.get("dag_id") and run.get("run_id"):  # there is none where the contexts alone were verified
+            again = verify_command(str(run["dag_id"]), str(run["run_id"]), options)
+        yield _ended("last_verify", verify, str(verify.data.get("verdict") or _verdict(verify)), again)
     entries = ", ".join(f"{each.action} {_verdict(each)} {age(each)} ago" for each in recent.last)
     yield row("journal", JOURNAL, Status.OK, entries or f"no entry in {recent.path}")
+
+
+def _ended(check_id: str, entry: JournalEntry, said: str, again: str, more: str = "") -> Check:
+    """How something ended when it was last done: a warning unless well, with the command that does it again."""
+    status = Status.OK if entry.verdict is Verdict.OK else Status.WARN
+    return row(check_id, JOURNAL, status, f"{said}, {age(entry)} ago{more}", again)
 
 
 def missing(check_id: str, category: str, database: DatabaseState | None) -> Check | None:

@@ -11,6 +11,7 @@ from xcomctl.assess.resolution import Expected
 from xcomctl.assess.status_rows import (
     STALE_S,
     age,
+    failures_unknown,
     handed_by_running,
     handed_over,
     missing,
@@ -53,6 +54,9 @@ def _errors(database: DatabaseState | None, options: str) -> Check:
         first = database.failed[0]
         command = verify_command(first.dag_id, first.run_id, options)
     said = f"XCom write/read errors, tasks failing on xcom_pull: {database.failed_count} in the last hour"
+    unknown = failures_unknown(database)
+    if unknown:
+        return _signal("signal_xcom_errors", Status.SKIP, f"{said}; {unknown}", command)
     return _signal("signal_xcom_errors", Status.WARN if database.failed_count else Status.OK, said, command)
 
 
@@ -161,7 +165,9 @@ def _probed_otherwise(
             continue
         target, found = targets.get(name), answer.resolution.phase
         if target != found:
-            alike.setdefault("not probed" if target is None else f"probed as {target}, and {found} now", []).append(name)
+            alike.setdefault("not probed" if target is None else f"probed as {target}, and {found} now", []).append(
+                name
+            )
     return tuple(f"{', '.join(names)}: {what}" for what, names in alike.items())
 
 

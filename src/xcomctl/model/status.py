@@ -94,7 +94,8 @@ class DatabaseState(Record):
 
     ``references`` and ``aliases`` are those of unfinished runs under ``base_path`` (``None``: none resolves and none is
     named), ``at_risk`` some of these runs, ``elsewhere`` what these runs hold under other base paths. ``failed`` are
-    some of the ``failed_count`` instances that failed after a push, ``failed_unknown`` those whose DAG is not serialised.
+    some of the ``failed_count`` instances that failed after a push, ``failed_unknown`` those of which it is not known what
+    lies upstream, and ``failed_more`` that there are more than were looked at.
     """
 
     unfinished_runs: int = 0

@@ -28,7 +28,7 @@ from xcomctl.model.status import (
     StatusReport,
     StoreState,
 )
-from xcomctl.model.verdicts import Status, Verdict
+from xcomctl.model.verdicts import Check, Status, Verdict
 from xcomctl.report.status_text import render_status
 
 PATH = "s3://aws_default@artifacts/xcom"
@@ -133,6 +133,50 @@ def probe(target: str | None = "offload", colour: str = "green", name: str = "co
     return entry("probe", contexts=[{"name": name, "target_phase": target, "control_flow": colour}])
 
 
+def checks(found: StatusReport) -> dict[str, Check]:
+    """The rows of the screen by their ids; of several contexts the last one's."""
+    return {check.id: check for check in found.checks}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said", "step"),
+    [
+        ({"failed_unknown": 7}, Status.SKIP, "upstream of 7", "airflow dags list"),
+        ({"failed_unknown": 7, "failed_count": 1}, Status.SKIP, "1 instances failed", "xcomctl verify -d d -r r"),
+        ({"failed_more": True}, Status.SKIP, "more failed than were looked at", "airflow dags list"),
+        ({"failed_more": True, "failed_count": 2}, Status.WARN, "at least 2 instances", "xcomctl status --full"),
+    ],
+)
+def test_failures_of_which_nobody_knows_what_lies_upstream_are_not_ok(fields, status, said, step):
+    database = replace(DATABASE, failed=(FailedTask("d", "r", "t", -1, "failed", 1),), **fields)
+    found = screen(database=database)
+    assert (row(found, "failed_after_push"), row(found, "signal_xcom_errors")) == (status, status)
+    assert said in checks(found)["failed_after_push"].detail
+    assert found.next_step.startswith(step)
+    assert (found.verdict is Verdict.INCONCLUSIVE) == (status is Status.SKIP)
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "said", "hint"),
+    [
+        (("verify", Verdict.OK, {"verdict": "validated"}), Status.OK, "validated, ", ""),
+        (
+            ("verify", Verdict.FAILED, {"verdict": "KILL-SWITCH", "run": {"dag_id": "d", "run_id": "r 1"}}), Status.WARN,
+            "KILL-SWITCH, ", "xcomctl verify -d d -r 'r 1' -D prod",
+        ),
+        (("verify", Verdict.INCONCLUSIVE, {"run": {}}), Status.WARN, "inconclusive", "xcomctl verify -D prod"),
+        (("preflight", Verdict.OK, {}), Status.OK, "ok, ", ""),
+        (("preflight", Verdict.FAILED, {}), Status.WARN, "failed, ", "xcomctl preflight -D prod"),
+    ],
+)  # fmt: skip
+def test_what_ended_badly_when_it_was_last_done_is_not_ok(last, status, said, hint):
+    action, verdict, data = last
+    check = checks(screen(recent=after(replace(entry(action, verdict), data=data)), options=" -D prod"))[
+        f"last_{action}"
+    ]
+    assert (check.status, check.detail.startswith(said), check.hint) == (status, True, hint), check
+
+
 def after(*entries: JournalEntry) -> Recent:
     return Recent({each.action: each for each in entries}, path="journal")
 
@@ -140,7 +184,7 @@ def after(*entries: JournalEntry) -> Recent:
 @pytest.mark.parametrize(
     ("resolution", "probed", "status", "said"),
     [
-        (OFFLOAD, probe(), Status.OK, "GREEN, 0 s ago"),
+        (OFFLOAD, probe(), Status.OK, "GREEN, "),
         (OFFLOAD, probe(colour="red"), Status.WARN, "RED"),
         # BaseXCom itself cannot differ from BaseXCom: that says nothing once values are offloaded.
         (OFFLOAD, probe("inline"), Status.WARN, "context-1: probed as inline, and offload now"),
@@ -155,7 +199,7 @@ def after(*entries: JournalEntry) -> Recent:
 )
 def test_a_probe_counts_for_the_phase_that_it_was_of_and_for_a_day(resolution, probed, status, said):
     found = screen(answer(resolution), recent=after(probed))
-    (check,) = [check for check in found.checks if check.id == "signal_control_flow"]
+    check = checks(found)["signal_control_flow"]
     assert (check.status, said in check.detail) == (status, True), check.detail
     assert check.data["command"] == "xcomctl probe"
 
