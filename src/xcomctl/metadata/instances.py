@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from xcomctl.metadata.risk import RUNS_AT_ONCE
 from xcomctl.metadata.structure import upstream_of
 from xcomctl.metadata.tables import Tables
 from xcomctl.model.upstream import Upstream
@@ -49,11 +51,12 @@ def failed_after_push(
 ) -> FailedInstances:
     """The failed instances since a moment, or of a run. What a callable pulls is not in the database; upstream is.
 
-    Bounded: at most :data:`MOST` instances are looked at, found through the index on their state.
+    Bounded: at most :data:`MOST` instances are looked at, found through the index on their state; and what their runs
+    pushed through the numbers of these runs, however much the DAGs hold.
     """
     rows = connection.execute(failed_select(tables, since, dag_id, run_id)).all()
     structures: dict[str, Optional[Upstream]] = {}
-    pushers: dict[tuple[str, str], set[str]] = {}
+    pushers = pushed_in(connection, tables, [(row.dag_id, row.run_id) for row in rows[:MOST]])
     found, others, unknown = [], 0, 0
     for row in rows[:MOST]:
         if row.dag_id not in structures:
@@ -62,10 +65,7 @@ def failed_after_push(
         if upstream is None or row.task_id not in upstream:  # gone from the DAG since
             unknown += 1
             continue
-        key = (row.dag_id, row.run_id)
-        if key not in pushers:
-            pushers[key] = pushed_in(connection, tables, *key)
-        pushed = sorted(upstream.get(row.task_id, frozenset()) & pushers[key])
+        pushed = sorted(upstream[row.task_id] & pushers.get((row.dag_id, row.run_id), frozenset()))
         if pushed:
             found.append(
                 FailedInstance(
@@ -130,10 +130,31 @@ def failed_select(
     return statement.order_by(instance.c.end_date.desc()).limit(MOST + 1)
 
 
-def pushed_in(connection: Any, tables: Tables, dag_id: str, run_id: str) -> set[str]:
-    """The tasks of a run that have an XCom."""
+def pushed_in(
+    connection: Any, tables: Tables, runs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], frozenset[str]]:
+    """The tasks that have an XCom, by run: its DAG and its id. A run without any is left out."""
+    found: dict[tuple[str, str], set[str]] = {}
+    wanted = list(dict.fromkeys(runs))
+    for start in range(0, len(wanted), RUNS_AT_ONCE):
+        rows = connection.execute(numbers_select(tables, wanted[start : start + RUNS_AT_ONCE]))
+        names = {row.id: (row.dag_id, row.run_id) for row in rows}
+        for row in connection.execute(pushed_select(tables, list(names))):
+            found.setdefault(names[row.dag_run_id], set()).add(row.task_id)
+    return {name: frozenset(tasks) for name, tasks in found.items()}
+
+
+def numbers_select(tables: Tables, runs: Sequence[tuple[str, str]]) -> Any:
+    """The numbers of these runs."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    return sa.select(run.c.id, run.c.dag_id, run.c.run_id).where(sa.tuple_(run.c.dag_id, run.c.run_id).in_(runs))
+
+
+def pushed_select(tables: Tables, numbers: Sequence[int]) -> Any:
+    """The rows behind :func:`pushed_in`, by the numbers of the runs, with which the primary key of ``xcom`` begins."""
     import sqlalchemy as sa
 
     xcom = tables.xcom
-    statement = sa.select(xcom.c.task_id).distinct().where(xcom.c.dag_id == dag_id, xcom.c.run_id == run_id)
-    return {row.task_id for row in connection.execute(statement)}
+    return sa.select(xcom.c.dag_run_id, xcom.c.task_id).distinct().where(xcom.c.dag_run_id.in_(numbers))

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from xcomctl.metadata import expressions
 from xcomctl.metadata.reading import stream
 from xcomctl.metadata.runs import instance_states
-from xcomctl.metadata.tables import Tables
+from xcomctl.metadata.tables import Tables, number_of_run
 from xcomctl.metadata.xcoms import FINISHED_RUN_STATES, SMALL_ROWS, string_in
 
 RUNS_AT_ONCE = 200
@@ -83,7 +83,8 @@ def first_reference(
 
     xcom = tables.xcom
     statement = sa.select(xcom.c.value, xcom.c.timestamp).where(
-        xcom.c.dag_id == dag_id, xcom.c.run_id == run_id, expressions.may_hold_url(tables, connection.dialect.name)
+        xcom.c.dag_run_id == number_of_run(tables, dag_id, run_id),
+        expressions.may_hold_url(tables, connection.dialect.name),
     )
     prefix = f"{base_path.rstrip('/')}/"
     moments = []

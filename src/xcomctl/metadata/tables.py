@@ -90,6 +90,18 @@ def xcom_table(line: Line, metadata: Any, name: str = "xcom") -> Any:
     )
 
 
+def number_of_run(tables: Tables, dag_id: str, run_id: str) -> Any:
+    """The number of a run, as a subquery.
+
+    The primary key of ``xcom`` begins with it. No index of ``xcom`` begins with a DAG and a run (the one that begins with
+    the DAG goes on with the task), so by these names a run's few XComs are found by a walk through all of the DAG's.
+    """
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    return sa.select(run.c.id).where(run.c.dag_id == dag_id, run.c.run_id == run_id).correlate(None).scalar_subquery()
+
+
 def key_columns(tables: Tables) -> tuple[Any, ...]:
     """The primary key of ``xcom``."""
     xcom = tables.xcom

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from xcomctl.metadata import expressions
 from xcomctl.metadata.pickles import text_in
 from xcomctl.metadata.reading import stream
-from xcomctl.metadata.tables import Tables
+from xcomctl.metadata.tables import Tables, number_of_run
 from xcomctl.model.phases import Line
 
 #: States of a run that is over, on both lines.
@@ -242,7 +242,7 @@ def _of_run(tables: Tables, dag_id: str, run_id: str, narrow: Narrow, in_order: 
 
 def _narrow(statement: Any, tables: Tables, dag_id: str, run_id: str, narrow: Narrow) -> Any:
     xcom = tables.xcom
-    statement = statement.where(xcom.c.dag_id == dag_id, xcom.c.run_id == run_id)
+    statement = statement.where(xcom.c.dag_run_id == number_of_run(tables, dag_id, run_id))
     if narrow.task_ids:
         statement = statement.where(xcom.c.task_id.in_(narrow.task_ids))
     if narrow.key is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+import sqlalchemy as sa
 
 from tests.support.lines import output_on
 from tests.support.run_database import BASE, Database, at, text
-from xcomctl.metadata import instances, starts, traces
+from xcomctl.metadata import instances, risk, starts, traces, xcoms
 from xcomctl.model.phases import Line
 
 PATH = f"{BASE}/dag/run/task/01234567-89ab-cdef-0123-456789abcdef"
@@ -17,7 +19,7 @@ COMPILE = """
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from xcomctl.metadata import instances, started, starts, structure, traces
-from xcomctl.metadata.tables import tables
+from xcomctl.metadata.tables import number_of_run, tables
 from xcomctl.model.phases import Line
 import datetime
 noon = datetime.datetime(2026, 6, 6, 12, tzinfo=datetime.timezone.utc)
@@ -29,6 +31,8 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
             instances.failed_select(found, datetime.datetime(2026, 6, 6), None, None),
             instances.failed_select(found, None, "d", "r"),
             instances.tried_select(found, found.task_instance.c.run_id == "r", 5),
+            instances.numbers_select(found, [("d", "r"), ("d", "s")]), instances.pushed_select(found, [1, 2]),
+            sa.select(found.xcom.c.key).where(found.xcom.c.dag_run_id == number_of_run(found, "d", "r")),
             started.started_select(found, [(noon, None), (noon, noon)], noon, "d", "r"), started.run_select(found, "d", "r"),
             traces.holding_select(found, name, "s3://b/x"), traces.values_select(found, name, 5, "s3://b/x"),
             traces.triggers_select(found, "d", "r"),
@@ -45,7 +49,7 @@ for name, dialect in (("postgresql", postgresql.dialect()), ("mysql", mysql.dial
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_statements_compile_for_every_database_on_the_sqlalchemy_of_each_line(line):
     printed = output_on(line, COMPILE)
-    assert len(printed.splitlines()) == 3 * 2 * 16
+    assert len(printed.splitlines()) == 3 * 2 * 19
     assert printed.split()[1].startswith({"2.11": "1.4.", "3.3": "2."}[line])
 
 
@@ -126,6 +130,57 @@ def test_who_failed_after_a_push_and_who_only_failed(database):
     ]  # fmt: skip
     assert (found.others, found.unknown, found.more) == (1, 1, False)
     assert [each.state for each in late.with_push] == ["failed"]
+
+
+#: The indexes of ``xcom`` and ``dag_run`` that Airflow makes, on both lines, besides the primary keys.
+INDEXES = (
+    "CREATE INDEX idx_xcom_key ON xcom (key)",
+    "CREATE INDEX idx_xcom_task_instance ON xcom (dag_id, task_id, run_id, map_index)",
+    "CREATE UNIQUE INDEX dag_run_dag_id_run_id_key ON dag_run (dag_id, run_id)",
+)
+
+
+def test_the_xcoms_of_a_run_are_found_by_its_number(database):
+    """By DAG and run they would be found by a walk through all of the DAG's: a minute, where one holds a million."""
+    for statement in INDEXES:
+        database.add(statement)
+    database.pushed("a", PATH)
+    database.instance("b", "failed", 3)
+    seen: list[tuple[str, object]] = []
+
+    @sa.event.listens_for(database.engine, "before_cursor_execute")
+    def remember(connection, cursor, statement, parameters, context, many):
+        seen.append((statement, parameters))
+
+    with database.engine.connect() as connection:
+        of_run = (connection, database.tables, "dag", "run")
+        assert [each.pushed for each in instances.failed_after_push(*of_run[:2]).with_push] == [("a",)]
+        assert [row.task_id for row in xcoms.rows_of_run(*of_run)] == ["a"]
+        assert xcoms.count_of_run(*of_run) == 1
+        assert risk.first_reference(*of_run, BASE) == at(0)
+        steps = [
+            step.detail
+            for statement, parameters in list(seen)
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    of_xcoms = [step for step in steps if re.match(r"(SEARCH|SCAN) xcom\b", step)]
+    assert len(of_xcoms) == 4
+    assert all(re.search(r"INDEX sqlite_autoindex_xcom_1 \(dag_run_id=\?", step) for step in of_xcoms), of_xcoms
+
+
+def test_what_each_of_many_runs_pushed(database, monkeypatch):
+    monkeypatch.setattr(instances, "RUNS_AT_ONCE", 2)
+    for number in range(10, 15):
+        database.add("INSERT INTO dag_run (id, dag_id, run_id) VALUES (?, 'dag', ?)", number, f"run {number}")
+        if number != 12:
+            database.add(
+                "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id) VALUES (?, ?, -1, 'k', 'dag', ?)",
+                number, f"task {number}", f"run {number}",
+            )  # fmt: skip
+    with database.engine.connect() as connection:
+        wanted = [("dag", f"run {number}") for number in range(10, 14)] * 2
+        found = instances.pushed_in(connection, database.tables, [*wanted, ("dag", "no run"), ("other", "run 10")])
+    assert found == {("dag", f"run {number}"): {f"task {number}"} for number in (10, 11, 13)}
 
 
 def test_no_more_failures_are_looked_at_than_say_something(database, monkeypatch):
