@@ -103,7 +103,7 @@ fmt: .venv/.stamp-tool ## Format, and fix what ruff can fix
 bench: envs ## Benchmarks: figures only, nothing is asserted
 	@.venv/bin/python benchmarks/startup.py
 	@for line in $(AIRFLOWS); do .venv/bin/python benchmarks/preflight.py --airflow $$line; done
-	@for line in $(AIRFLOWS); do .venv/bin/python benchmarks/status.py --airflow $$line; done
+	@for line in $(AIRFLOWS); do .venv/bin/python -m benchmarks.status --airflow $$line; done
 	@for line in $(AIRFLOWS); do .venv/bin/python -m benchmarks.rehydrate --airflow $$line; done
 
 # --- upkeep ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.support.bare import PROGRAM
 from xcomctl.model.phases import Phase
 from xcomctl.model.settings import settings_for
 from xcomctl.rehearsal import environments
@@ -26,24 +27,6 @@ from xcomctl.rehearsal.sandbox.postgres import binaries
 
 ROOT = Path(__file__).parents[1]
 REFERENCES = 20_000
-
-FLOOR = """
-import os, sys
-if sys.argv[2] == "3":
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    import airflow.models.xcom
-    from airflow.sdk import ObjectStoragePath
-else:
-    from airflow.providers_manager import ProvidersManager
-    ProvidersManager().initialize_providers_configuration()
-    from airflow.models.xcom import XCom
-    from airflow.io.path import ObjectStoragePath
-import sqlalchemy
-from airflow import settings
-with settings.engine.connect() as connection:
-    connection.execute(sqlalchemy.text("SELECT 1"))
-(ObjectStoragePath(sys.argv[1]) / "none").exists()
-"""
 
 
 class _Steps:
@@ -110,7 +93,7 @@ def main() -> None:
             more = ["--python", python, "--journal", f"{folder}/journal.jsonl"]
             for _ in range(args.rounds):
                 taken["floor"].append(
-                    seconds([python, "-c", FLOOR, sandbox.store.path, str(sandbox.airflow.major)], environment)
+                    seconds([python, "-c", PROGRAM, sandbox.store.path, str(sandbox.airflow.major)], environment)
                 )
                 taken["status"].append(seconds([*ours, "status", *more], environment))
                 taken["refs"].append(seconds([*ours, "refs", "-o", "jsonl", *more], environment))
