@@ -83,11 +83,14 @@ def is_whole(query: RefsQuery) -> bool:
 
 
 def verdict(query: RefsQuery, totals: RefTotals) -> Verdict:
-    """What a scan amounts to: dangling references fail who asked for them; a store that did not answer is inconclusive."""
-    if DANGLING in query.only and totals.dangling:
-        return Verdict.FAILED
+    """What a scan amounts to: a store that did not answer is inconclusive; dangling references fail who asked for them.
+
+    What was missing before a store failed may be there: nobody is told to clear a task for that.
+    """
     if query.store and totals.store_error:
         return Verdict.INCONCLUSIVE
+    if DANGLING in query.only and totals.dangling:
+        return Verdict.FAILED
     if totals.dangling or totals.foreign or totals.outside or totals.pickled or totals.warnings:
         return Verdict.WARNINGS
     return Verdict.OK

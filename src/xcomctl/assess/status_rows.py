@@ -178,12 +178,13 @@ def last_scan(recent: Recent, database: DatabaseState | None, options: str, prob
     )
     if totals.get("objects") is not None:
         said += f"; {int(totals['objects']):,} objects, {units.size(int(totals.get('object_bytes') or 0))}"
-    if totals.get("dangling"):
+    untold = totals.get("store_error")
+    if totals.get("dangling") and not untold:
         return row("last_scan", REFERENCES, Status.FAIL, said, f"xcomctl refs --dangling{options}")
     if problem is not None:
         return row("last_scan", REFERENCES, Status.SKIP, said, command)
-    if totals.get("store_error"):
-        return row("last_scan", REFERENCES, Status.WARN, f"{said}; the store did not answer", command)
+    if untold:
+        return row("last_scan", REFERENCES, Status.WARN, f"{said}; what dangles is not known: {untold}", command)
     under = totals.get("base_path")
     if database is not None and database.base_path is not None and under and not same_path(under, database.base_path):
         return row("last_scan", REFERENCES, Status.WARN, f"{said}; that was under {under}", command)

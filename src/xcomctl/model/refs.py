@@ -79,7 +79,8 @@ class RefTotals(Record):
     ``references`` are those of ``xcom``, ``archived`` those of its archives, ``aliases``, ``foreign``, ``outside`` and
     ``dangling`` those of all tables; ``by_dag`` counts the references of each DAG. ``urls`` are foreign URLs that no backend wrote: plain values. ``foreign_bases`` are
     some of the base paths that foreign references were written under. ``pickled`` rows could not be looked into.
-    ``unasked`` references are known by no object because the store did not answer, with the reason in ``store_error``.
+    ``unasked`` references are known by no object because the store did not answer, or not in the order of keys, with the
+    reason in ``store_error``; of the latter some were emitted as ``dangling`` before that showed.
     ``objects`` and ``object_bytes`` are what was listed, ``unreferenced`` and ``unreferenced_bytes`` what of that no row
     names (``young`` of these may get theirs yet), ``state_objects`` what belongs to the state store on the same prefix.
     ``None``: not looked for. ``list_requests`` and ``head_requests`` count what was asked of the store.

@@ -313,6 +313,8 @@ class Scan:
                 del counts[name]  # of a listing that was not read to its end
         error = self._store_error
         if self._disorder:
+            # What was missed before the disorder showed may lie further on in the listing.
+            counts["unasked"] = counts.get("unasked", 0) + counts.pop("dangling", 0)
             error = "the store does not list its keys in order: what dangles and what no row names cannot be told"
         return RefTotals(
             base_path=self.base_path,

@@ -229,6 +229,14 @@ def test_a_scan_of_another_base_path_says_nothing_here(tmp_path: Path):
     assert row(screen(recent=Recent.read(journal.path, None)), "last_scan") is Status.OK
 
 
+def test_a_scan_whose_store_failed_tells_nobody_to_clear_tasks():
+    failed = entry("scan", totals={"references": 9, "dangling": 3, "store_error": "it lists out of order"})
+    found = screen(recent=after(failed, probe()))
+    check = checks(found)["last_scan"]
+    assert (check.status, check.hint) == (Status.WARN, "xcomctl status --full")
+    assert check.detail.endswith("what dangles is not known: it lists out of order")
+
+
 def test_every_signal_has_its_command_however_it_stands():
     for found in (screen(), screen(None, database=None), screen(answer(INLINE))):
         for check in found.checks:
