@@ -247,9 +247,3 @@ def test_memory_does_not_grow_with_the_rows(walk: Walk, measure: Callable[[str, 
     measure("refs_memory_slope_bytes", many - few)
     assert count == MANY
     assert many - few < SLOPE_BYTES
-
-
-@pytest.mark.first_line_only
-@pytest.mark.parametrize("arguments", [("--run-id", "x"), ("--at-risk", "--dangling"), ("--dangling", "--no-store")])
-def test_what_does_not_go_together_is_a_usage_error(walk: Walk, arguments: tuple[str, ...]) -> None:
-    assert xcomctl(walk, "refs", *arguments).code == 2

@@ -48,15 +48,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     task = parser.add_argument_group("with --run")
     api.add_options(task, "trigger and read through this REST API (default: through a context)")
     task.add_argument("--once", action="store_true", help="no second run for pulls from an earlier one")
-    task.add_argument("--task-timeout", metavar="SECONDS", type=contexts.seconds, default=DEFAULT_TASK_TIMEOUT_S, help="how long a run may take (default: 300)")  # fmt: skip
+    task.add_argument("--task-timeout", metavar="SECONDS", type=contexts.seconds, help="how long a run may take (default: 300)")  # fmt: skip
     contexts.add_output_options(parser, "json", "junit")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; its exit code."""
-    if (args.api or args.once) and not args.through_run:
-        args.usage_error("--api and --once go with --run")
+    if (args.api or args.api_user or args.once or args.task_timeout) and not args.through_run:
+        args.usage_error("--api, --api-user, --once and --task-timeout go with --run")
     from xcomctl.assess import probe
     from xcomctl.errors import UserError
     from xcomctl.report.progress import progress_for
@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if args.planned and query.path is None and query.threshold is None and query.phase is None:
         args.usage_error("--planned needs to know what is planned: -D NAME, or --phase, --path and --threshold")
     entry = api.entry(args, chosen) if args.through_run else None
-    through = probe.ThroughRun(entry, args.task_timeout, args.once) if args.through_run else None
+    through = (
+        probe.ThroughRun(entry, args.task_timeout or DEFAULT_TASK_TIMEOUT_S, args.once) if args.through_run else None
+    )
     reaches = contexts.reaches_beside(entry, args, chosen)
     if args.dry_run:
         print("\n".join(probe.lines(reaches, query, through)))

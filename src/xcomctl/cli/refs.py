@@ -72,7 +72,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.run_id and not args.dag_id:
         args.usage_error("--run-id goes with --dag-id: run ids are those of a DAG")
     kinds = [name for name in ("dangling", "aliases", "foreign") if getattr(args, name)]
-    if args.at_risk and (kinds or args.run_id or args.limit or args.unfinished):
+    if args.at_risk and (kinds or args.run_id or args.limit or args.unfinished or args.no_store or args.no_archives):
         args.usage_error("--at-risk goes with --dag-id alone")
     if args.objects and (kinds or args.unfinished or args.no_store):
         args.usage_error("--objects goes with --dag-id and --run-id alone")
