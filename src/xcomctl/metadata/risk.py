@@ -119,17 +119,5 @@ def waiting_instances(connection: Any, tables: Tables, dag_id: str, run_id: str)
     return {state: count for state, count in sorted(found.items()) if state not in FINISHED_TASK_STATES}
 
 
-def latest_finished(connection: Any, tables: Tables) -> dict[str, str]:
-    """The latest finished run of each DAG, by DAG."""
-    import sqlalchemy as sa
-
-    run = tables.dag_run
-    newest = (
-        sa.select(sa.func.max(run.c.id).label("id")).where(run.c.state.in_(FINISHED_RUN_STATES)).group_by(run.c.dag_id)
-    ).subquery()
-    statement = sa.select(run.c.dag_id, run.c.run_id).join(newest, newest.c.id == run.c.id)
-    return {row.dag_id: row.run_id for row in connection.execute(statement)}
-
-
 def _utc(moment: Optional[datetime.datetime]) -> Optional[datetime.datetime]:
     return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=datetime.timezone.utc)

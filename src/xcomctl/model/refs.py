@@ -127,7 +127,6 @@ class AtRiskRun(Record):
     """A run whose readers would get path strings if the backend were reverted to ``inline`` now.
 
     ``references`` and ``aliases`` are what it holds. ``waiting`` are its task instances that may still read, by state.
-    ``latest``: a finished run that ``include_prior_dates`` may read, since no later finished run of the DAG is there.
     """
 
     dag_id: str
@@ -137,7 +136,6 @@ class AtRiskRun(Record):
     references: int
     aliases: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
-    latest: bool = False
 
     @property
     def finished(self) -> bool:

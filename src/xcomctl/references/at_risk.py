@@ -34,8 +34,7 @@ def unfinished(connection: Any, tables: Tables, base_path: str, dag_id: Optional
 
 
 def finished(connection: Any, tables: Tables, base_path: str, dag_id: Optional[str] = None) -> Iterator[AtRiskRun]:
-    """The runs that are over and still hold references. A scan of all XComs; streams run by run."""
-    latest = risk.latest_finished(connection, tables)
+    """The runs that are over and still hold references: each may be read. A scan of all XComs; streams run by run."""
     rows = (
         item
         for item in scan(connection, tables, base_path, dag_id)
@@ -48,10 +47,7 @@ def finished(connection: Any, tables: Tables, base_path: str, dag_id: Optional[s
             first = first or item
             kinds[item.kind] += 1
         assert first is not None
-        yield AtRiskRun(
-            of_dag, run_id, first.run_state, first.run_start, kinds[REFERENCE], kinds[ALIAS],
-            latest=latest.get(of_dag) == run_id,
-        )  # fmt: skip
+        yield AtRiskRun(of_dag, run_id, first.run_state, first.run_start, kinds[REFERENCE], kinds[ALIAS])
 
 
 def _batches(runs: Iterable[risk.Run]) -> Iterator[Sequence[risk.Run]]:

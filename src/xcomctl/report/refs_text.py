@@ -106,8 +106,8 @@ def add_risk(rows: Rows, run: AtRiskRun) -> None:
 def _readers(run: AtRiskRun) -> str:
     if not run.finished:
         return ", ".join(f"{count} {state}" for state, count in run.waiting.items()) or "nothing left that reads"
-    prior = ", include_prior_dates" if run.latest else ""
-    return f"a task cleared alone, a pull by run_id or dag_id, a late callback{prior}"
+    # include_prior_dates goes by date, and past runs in which its task pushed nothing: no finished run is too old for it.
+    return "a task cleared alone, a pull by run_id, dag_id or include_prior_dates, a late callback"
 
 
 def render_at_risk(answer: AtRiskAnswer, stream: TextIO) -> None:

@@ -213,4 +213,4 @@ def test_unfinished_runs_at_risk_come_with_who_waits(database):
         (finished,) = at_risk.finished(connection, database.tables, BASE)
     assert (unfinished.run_id, unfinished.references, unfinished.aliases) == ("later", 1, 1)
     assert unfinished.waiting == {"no state yet": 1, "scheduled": 1}
-    assert (finished.run_id, finished.references, finished.latest, finished.waiting) == ("run", 1, True, {})
+    assert (finished.run_id, finished.references, finished.waiting) == ("run", 1, {})
