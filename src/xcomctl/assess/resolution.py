@@ -28,10 +28,25 @@ class Expected:
     path: str | None = None
     threshold: int | None = None
 
+    def counting(self, asked: Expected, phase: str) -> Expected:
+        """What of it counts in a phase: what was ``asked`` for always, what is merely planned where it applies.
 
-def checks(found: Resolution, expected: Expected) -> Iterator[Check]:
-    """What is to be said about one context's resolution."""
-    yield _settings(found, expected)
+        A planned path applies once references are read, a planned threshold in ``offload`` alone: after the first step up,
+        and after the soft way down, -1 is what has to resolve.
+        """
+        return Expected(
+            self.backend,
+            asked.path if phase == Phase.INLINE.value else self.path,
+            self.threshold if phase == Phase.OFFLOAD.value else asked.threshold,
+        )
+
+
+def checks(found: Resolution, expected: Expected, asked: Expected | None = None) -> Iterator[Check]:
+    """What is to be said about one context's resolution.
+
+    ``expected`` is what is planned, ``asked`` the part of it that the command line insists on: all of it by default.
+    """
+    yield _settings(found, expected, expected if asked is None else asked)
     yield _class(found, expected)
     if found.near_misses:
         bad = _path_problem(found) is not None or found.phase in (Phase.MISCONFIGURED.value, Phase.INLINE.value)
@@ -42,12 +57,13 @@ def checks(found: Resolution, expected: Expected) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _settings(found: Resolution, expected: Expected) -> Check:
+def _settings(found: Resolution, planned: Expected, asked: Expected) -> Check:
     problems, hints = [], []
+    expected = planned.counting(asked, found.phase)
     problem = _path_problem(found)
     if problem is not None:
         problems.append(problem)
-        hints.append(f"{PATH.env}={expected.path or 's3://CONNECTION@BUCKET/xcom'}")
+        hints.append(f"{PATH.env}={planned.path or 's3://CONNECTION@BUCKET/xcom'}")
     elif expected.path is not None and str(found.path.value).rstrip("/") != expected.path.rstrip("/"):
         problems.append(f"the path resolves to {found.path.value} ({found.path.source}), expected {expected.path}")
         hints.append(f"{PATH.env}={expected.path}")
@@ -68,6 +84,8 @@ def _settings(found: Resolution, expected: Expected) -> Check:
             redact("\n".join(hints)), data={"phase": found.phase},
         )  # fmt: skip
     detail = f"path {_shown(found, PATH)}, threshold {_shown(found, THRESHOLD)}: {found.phase}"
+    if planned.threshold is not None and expected.threshold is None:
+        detail += f"; the planned threshold {planned.threshold} is for {Phase.OFFLOAD.value}"
     return Check("resolution_settings", RESOLUTION, title, Status.OK, redact(detail), data={"phase": found.phase})
 
 

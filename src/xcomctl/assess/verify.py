@@ -155,8 +155,10 @@ def triggered(
         raise Interrupted(f"the run {run_id} of {dag_id}, if it was triggered already, goes on") from None
 
 
-def layer_a(fleet: Fleet, expected: Expected, progress: Progress) -> tuple[list[VerifiedContext], tuple[Check, ...]]:
-    """Every context's resolution, and whether they agree."""
+def layer_a(
+    fleet: Fleet, expected: Expected, asked: Expected, progress: Progress
+) -> tuple[list[VerifiedContext], tuple[Check, ...]]:
+    """Every context's resolution, and whether they agree. ``asked`` is the part of it that counts in whatever phase."""
 
     def one(context: Context) -> tuple[VerifiedContext, StatusAnswer | None]:
         try:
@@ -166,7 +168,7 @@ def layer_a(fleet: Fleet, expected: Expected, progress: Progress) -> tuple[list[
                 answer = StatusAnswer.from_json(context.session.request(requests.STATUS, query.to_json()))
         except AgentError as error:
             return VerifiedContext(context.name, None, (resolution.unanswered(error),)), None
-        checks = list(resolution.checks(answer.resolution, expected))
+        checks = list(resolution.checks(answer.resolution, expected, asked))
         running = resolution.running(answer)
         checks += [running] if running is not None else []
         common_io = answer.providers.get("common.io", "")

@@ -44,7 +44,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     run_group.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long the run may take (default: 1800)")  # fmt: skip
     run_group.add_argument("--logs", action="store_true", help="also look for XCom errors and path strings in the logs of its tasks")  # fmt: skip
     run_group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    expected = parser.add_argument_group("what has to resolve (default: what the deployment plans, else what works)")
+    expected = parser.add_argument_group("what has to resolve (default: what the deployment plans for the phase that resolves)")
     expected.add_argument("--expect-backend", metavar="CLASS", default=OBJECT_STORAGE_BACKEND, help="the XCom class (default: XComObjectStorageBackend)")  # fmt: skip
     expected.add_argument("--expect-path", metavar="URL", help="the base path")
     expected.add_argument("--expect-threshold", metavar="BYTES", type=int, help="the threshold")
@@ -118,20 +118,17 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
     from xcomctl.model.verification import RESOLUTION, VerifyReport
 
     planned = chosen.settings if chosen is not None else None
-    expected = Expected(
-        args.expect_backend,
-        args.expect_path or (planned.path if planned is not None else None),
-        args.expect_threshold
-        if args.expect_threshold is not None
-        else (planned.threshold if planned is not None else None),
-    )
+    asked = expected = Expected(args.expect_backend, args.expect_path, args.expect_threshold)
+    if planned is not None:
+        threshold = planned.threshold if asked.threshold is None else asked.threshold
+        expected = Expected(asked.backend, asked.path or planned.path, threshold)
     entry = api.entry(args, chosen)
     reaches = contexts.reaches_beside(entry, args, chosen)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(connect(entry)) if entry is not None and args.dag_id else None
         fleet = stack.enter_context(Fleet(reaches, contexts.log(args.verbose)))
         if reaches:
-            found, fleet_checks = verify.layer_a(fleet, expected, progress)
+            found, fleet_checks = verify.layer_a(fleet, expected, asked, progress)
         else:
             none = "no context was named, so what resolves was not looked at"
             found = []

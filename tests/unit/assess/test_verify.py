@@ -23,6 +23,7 @@ OFFLOAD = Resolution(
     ResolvedSetting(20_000, "airflow.cfg"), ResolvedSetting("", "airflow.cfg"), OBJECT_STORAGE_BACKEND, None, "offload", "",
 )  # fmt: skip
 EMPTY = replace(OFFLOAD, path=ResolvedSetting("", "provider default"), phase="misconfigured")
+DUAL_READ = replace(OFFLOAD, threshold=ResolvedSetting(-1, "airflow.cfg"), phase="dual-read")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,33 @@ def test_what_a_context_resolves(found, expected, failing, words):
     assert {check.id for check in checks if check.status is Status.FAIL} == failing
     assert words in " ".join(check.detail for check in checks)
     assert all(check.hint for check in checks if check.status is Status.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("found", "planned", "asked", "failing", "words"),
+    [
+        # After the first step up, and after the soft way down: the planned threshold is that of offload.
+        (DUAL_READ, Expected(path=PATH, threshold=20_000), Expected(), set(), "the planned threshold 20000 is for offload"),
+        (DUAL_READ, Expected(threshold=5), Expected(threshold=5), {"resolution_settings"}, "-1 (airflow.cfg), expected 5"),
+        (DUAL_READ, Expected(path="s3://other/x"), Expected(), {"resolution_settings"}, "expected s3://other/x"),
+        (OFFLOAD, Expected(path=PATH, threshold=5), Expected(), {"resolution_settings"}, "20000 (airflow.cfg), expected 5"),
+        (OFFLOAD, Expected(path=PATH, threshold=20_000), Expected(), set(), "threshold 20000 (airflow.cfg): offload"),
+        (
+            replace(OFFLOAD, class_path=BASE_XCOM, phase="inline"), Expected(BASE_XCOM, "s3://other/x", 5), Expected(BASE_XCOM),
+            set(), ": inline",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_planned_counts_where_it_applies_and_what_was_typed_always(found, planned, asked, failing, words):
+    checks = list(resolution.checks(found, planned, asked))
+    assert {check.id for check in checks if check.status is Status.FAIL} == failing
+    assert words in " ".join(check.detail for check in checks)
+
+
+def test_a_threshold_that_does_not_resolve_is_mended_towards_dual_read_and_not_towards_the_plan():
+    unreadable = replace(OFFLOAD, threshold=ResolvedSetting("a lot", "airflow.cfg", "ValueError"), phase="misconfigured")
+    (check, _) = resolution.checks(unreadable, Expected(path=PATH, threshold=20_000), Expected())
+    assert check.hint.endswith('THRESHOLD="-1"')
 
 
 def test_a_near_miss_beside_the_correct_name_is_a_warning():
