@@ -213,6 +213,8 @@ def _offload(subject: RunSubject) -> Finding:
     if objects:
         by_task = ", ".join(f"{task} {count}" for task, count in sorted(tasks.items()))
         return ok(f"{objects} objects of this run, {size:,} bytes: {by_task}", **data)
+    if subject.phase != Phase.OFFLOAD.value:  # that nothing was offloaded says nothing of offload then (F14)
+        return ok(f"0 objects of this run; this context is {subject.phase} and offloads nothing", **data)
     large = values_of(subject).bypassed
     if large.count:
         return skip(

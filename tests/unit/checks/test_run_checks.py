@@ -139,6 +139,43 @@ def test_a_database_that_does_not_answer_is_no_reason_for_a_kill_switch(database
         assert [each.id for each in run_all(checks, subject(database, connection))] == ["id", "next"]
 
 
+class NoObjects:
+    """A store without an object of the run, listed in one page."""
+
+    requests = 1
+
+    def __init__(self, base_path: str, under: str) -> None:
+        assert (base_path, under) == (BASE, "dag/run")
+
+    def __iter__(self):
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("phase", "bypassed", "status", "words"),
+    [
+        ("offload", False, Status.OK, "everything stayed inline, near-inert confirmed"),
+        ("offload", True, Status.SKIP, "1 of its values are above the threshold and lie inline (a k)"),
+        ("dual-read", False, Status.OK, "0 objects of this run; this context is dual-read and offloads nothing"),
+        ("inline", False, Status.OK, "this context is inline and offloads nothing"),
+    ],
+)
+def test_no_object_is_near_inert_where_anything_can_be_offloaded_at_all(
+    database, monkeypatch, phase, bypassed, status, words
+):
+    monkeypatch.setattr(run_values, "Listing", NoObjects)
+    values = Values()
+    if bypassed:
+        values.bypassed.add("a k")
+    with database.engine.connect() as connection:
+        about = subject(database, connection)
+        about.phase = phase
+        about.shared[run_values._VALUES] = values
+        (outcome,) = run_all([run_values.CHECKS[3]], about)
+    assert outcome.status is status and words in outcome.detail and outcome.data["objects"] == 0
+    assert phase == "offload" or "near-inert" not in outcome.detail
+
+
 DIGEST = "0123456789abcdef" * 4
 
 
