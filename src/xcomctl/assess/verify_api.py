@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, DagRun
-from xcomctl.model.handed_over import path_in
+from xcomctl.model.handed_over import CONFS_STAY, holds_path, path_in
 from xcomctl.model.log_lines import LOGS_TITLE, MOST_LINES, MOST_LOGS, Logs
 from xcomctl.model.redaction import redact
 from xcomctl.model.upstream import transitive
@@ -62,6 +62,7 @@ def _handed_over(api: AirflowApi, run: DagRun, base_path: str | None) -> Check:
     found = api.rendered_fields(run.dag_id, run.run_id)
     rendered = sorted({task for task, _, text in found if path_in(text, base_path) is not None})
     confs = []
+    own = holds_path(run.conf, base_path)
     if run.start_date is not None:
         wanted = f"{base_path.rstrip('/')}/{run.dag_id}/{run.run_id}/"
         confs = [
@@ -70,13 +71,15 @@ def _handed_over(api: AirflowApi, run: DagRun, base_path: str | None) -> Check:
             if wanted in text and (dag, name) != (run.dag_id, run.run_id)
         ]
     said = [f"rendered templates of {', '.join(rendered)}"] if rendered else []
+    said += ["the conf of this run itself"] if own else []
     said += [f"the conf of {', '.join(confs)}"] if confs else []
     if said:
-        return _check(check_id, title, Status.FAIL, "; ".join(said), {"handed_over": rendered})
+        hint = f"clear these tasks once every context resolves references{CONFS_STAY if own or confs else ''}"
+        return _check(check_id, title, Status.FAIL, "; ".join(said), {"handed_over": rendered}, hint)
     return _check(
         check_id, title, Status.SKIP,
-        f"no path string in {len(found)} instances' rendered templates and the confs of later runs; of values and next_kwargs "
-        f"nothing is known: {_NEEDS_CONTEXT}",
+        f"no path string in {len(found)} instances' rendered templates and the confs of this and of later runs; of values and "
+        f"next_kwargs nothing is known: {_NEEDS_CONTEXT}",
     )  # fmt: skip
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from xcomctl.airflow_compat import trigger_kwargs
 from xcomctl.checks.interface import Finding, fail, ok, skip, warn
 from xcomctl.checks.run_interface import MOST_NAMED, RunCheck, RunSubject, named
 from xcomctl.checks.run_values import paths_in_values
 from xcomctl.metadata import starts, traces
 from xcomctl.metadata.risk import first_reference, others_hold_references
+from xcomctl.model.handed_over import CONFS_STAY, holds_path
 from xcomctl.model.suspects import Ran, instance_name, suspects, windows
 
 #: What to do where no base path resolves.
@@ -19,30 +21,51 @@ def _handed_over(subject: RunSubject) -> Finding:
     if not subject.base_path:
         return skip("no base path resolves, so no path under it can be recognised", _PATH_HINT)
     said = paths_in_values(subject)
+    in_triggers, unread = _triggers(subject)
     for what, found in (
         ("rendered templates", traces.rendered(*_of(subject))),
         ("what deferred tasks are resumed with", traces.next_kwargs(*_of(subject))),
+        ("the kwargs of the triggers", in_triggers),
     ):
         names = [instance_name(*each) for each in found]
         if names:
             said.append(f"{what} of {named(names)}")
             subject.handed_over.update(dict.fromkeys(names))
-    runs = traces.confs_of_others(*_of(subject))
-    if runs:
-        said.append(f"the conf of runs: {named([f'{dag_id} {run_id}' for dag_id, run_id in runs])}")
-    where = "values, rendered templates, next_kwargs and the confs of other runs"
+    own = traces.own_conf(*_of(subject))
+    others = traces.confs_of_others(*_of(subject))
+    if own:
+        said.append("the conf of this run itself")
+    if others:
+        said.append(f"the conf of runs: {named([f'{dag_id} {run_id}' for dag_id, run_id in others])}")
     if said:
+        runs = [(subject.dag_id, subject.run_id)] * own + others
         return fail(
             f"path strings under the base path were handed over in {'; '.join(said)}",
-            "clear these tasks once every context resolves references",
+            f"clear these tasks once every context resolves references{CONFS_STAY if runs else ''}",
             handed_over=list(subject.handed_over)[:MOST_NAMED], runs=[list(each) for each in runs],
         )  # fmt: skip
-    note = (
-        "; the kwargs of triggers are encrypted, and were not looked into"
-        if traces.has_triggers(subject.connection, subject.tables)
-        else ""
-    )
-    return ok(f"no path string in {where}{note}")
+    where = "values, rendered templates, next_kwargs, the kwargs of triggers, and the confs of this and of other runs"
+    if unread:
+        return skip(
+            f"no path string in {where}, but those of the triggers of {named(unread)} cannot be decrypted",
+            "is this context's [core] fernet_key the deployment's?",
+        )
+    return ok(f"no path string in {where}")
+
+
+def _triggers(subject: RunSubject) -> tuple[list[tuple[str, int]], list[str]]:
+    """The instances that wait for a trigger with such a path in its kwargs, and those whose kwargs cannot be read, by name."""
+    found, unread = [], []
+    of_run = (subject.connection, subject.tables, subject.dag_id, subject.run_id)
+    for task_id, map_index, stored in traces.trigger_kwargs(*of_run):
+        try:
+            kwargs = trigger_kwargs.decrypted(stored)
+        except ValueError:
+            unread.append(instance_name(task_id, map_index))
+        else:
+            if holds_path(kwargs, subject.base_path):
+                found.append((task_id, map_index))
+    return found, unread
 
 
 def _of(subject: RunSubject) -> tuple[Any, Any, str, str, str]:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -56,13 +56,14 @@ class ApiUnreachable(ApiError):
 
 @dataclass(frozen=True)
 class DagRun:
-    """One DAG run, as the API tells it."""
+    """One DAG run, as the API tells it; ``conf`` is what it was triggered with."""
 
     dag_id: str
     run_id: str
     state: str
     start_date: datetime | None
     end_date: datetime | None
+    conf: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -465,6 +466,7 @@ def _run(record: Mapping[str, Any]) -> DagRun:
         state=record["state"],
         start_date=_moment(record.get("start_date")),
         end_date=_moment(record.get("end_date")),
+        conf=record.get("conf") or {},
     )
 
 

@@ -28,6 +28,25 @@ def next_kwargs(connection: Any, tables: Tables, dag_id: str, run_id: str, base_
     return _instances_with(connection, tables, "task_instance", "next_kwargs", dag_id, run_id, base_path)
 
 
+def own_conf(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> bool:
+    """Whether the conf of this very run holds a path under the base path: whoever triggered it got that for a value."""
+    stored = connection.execute(conf_select(tables, dag_id, run_id)).scalar()
+    if stored is None:
+        return False
+    if tables.line is Line.AF2:  # loading a pickle runs it; it keeps texts as they are
+        return path_in(bytes(stored).decode(errors="replace"), base_path) is not None
+    return holds_path(json.loads(stored), base_path)
+
+
+def conf_select(tables: Tables, dag_id: str, run_id: str) -> Any:
+    """The conf behind :func:`own_conf`: 2.x pickles it, 3.x keeps JSON, which is read as text."""
+    import sqlalchemy as sa
+
+    run = sa.table("dag_run", *(sa.column(name) for name in ("dag_id", "run_id", "conf")), schema=tables.xcom.schema)
+    conf = run.c.conf if tables.line is Line.AF2 else sa.cast(run.c.conf, sa.Text)
+    return sa.select(conf).where(run.c.dag_id == dag_id, run.c.run_id == run_id)
+
+
 def confs_of_others(connection: Any, tables: Tables, dag_id: str, run_id: str, base_path: str) -> list[tuple[str, str]]:
     """DAG and run id of the other runs whose conf holds a path of this run: it triggered them with what it got."""
     statement = confs_select(tables, connection.dialect.name, dag_id, run_id, base_path)
@@ -110,14 +129,6 @@ def triggers_select(tables: Tables, dag_id: str, run_id: str) -> Any:
         .select_from(instance.join(trigger, trigger.c.id == instance.c.trigger_id))
         .where(instance.c.dag_id == dag_id, instance.c.run_id == run_id)
     )
-
-
-def has_triggers(connection: Any, tables: Tables) -> bool:
-    """Whether anything of the deployment waits in a trigger now."""
-    import sqlalchemy as sa
-
-    trigger = sa.table("trigger", sa.column("id"), schema=tables.xcom.schema)
-    return connection.execute(sa.select(trigger.c.id).limit(1)).first() is not None
 
 
 def _instances_with(

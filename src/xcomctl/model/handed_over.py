@@ -14,6 +14,9 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 #: Dag, run and task; a run id may hold a few slashes. The names end at a slash, so a long text is looked at once.
 _OF_BACKEND = rf"(?:[^/\n]{{1,300}}/){{3,20}}?(?:{_UUID}(?:\.[A-Za-z0-9]+)?|(?:ti|write)-{_UUID}/[^/\s]{{1,300}}?\.json(?:\.[A-Za-z0-9]+)?)"
 
+#: What no clearing mends, behind what it does.
+CONFS_STAY = "; a run's conf stays what it is: trigger the run again, with the values in it"
+
 
 def path_in(text: str, base_path: str) -> Optional[str]:
     """The first path in a text that is one as the backend writes it, ``None`` for none. No base path: none is known."""

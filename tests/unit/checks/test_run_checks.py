@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -137,6 +140,62 @@ def test_a_database_that_does_not_answer_is_no_reason_for_a_kill_switch(database
     with database.engine.connect() as connection:
         checks = [raising(ValueError("ours")), RunCheck("next", "title", lambda subject: ok("looked at"))]
         assert [each.id for each in run_all(checks, subject(database, connection))] == ["id", "next"]
+
+
+HANDED = run_paths.CHECKS[0]
+
+
+def handed(database: Database) -> Check:
+    """What is said of paths, in a run without values."""
+    with database.engine.connect() as connection:
+        about = subject(database, connection)
+        about.shared[run_values._VALUES] = Values()
+        (outcome,) = run_all([HANDED], about)
+    return outcome
+
+
+def conf_of(database: Database, run_id: str, path: str) -> None:
+    """A conf that holds this path, as the line keeps it."""
+    stored: object = pickle.dumps({"file": path}) if database.tables.line is Line.AF2 else json.dumps({"file": path})
+    database.add("UPDATE dag_run SET conf = ? WHERE run_id = ?", stored, run_id)
+
+
+def test_a_path_in_the_runs_own_conf_was_handed_over(database):
+    assert handed(database).status is Status.OK
+    conf_of(database, "run", PATH.replace("/dag/run/", "/upstream/its run/"))
+    outcome = handed(database)
+    assert outcome.status is Status.FAIL and "in the conf of this run itself" in outcome.detail
+    assert outcome.data["runs"] == [["dag", "run"]] and "trigger the run again" in outcome.hint
+
+
+def test_a_path_in_the_conf_of_a_run_that_this_one_triggered(database):
+    database.add("INSERT INTO dag_run (id, dag_id, run_id, state) VALUES (9, 'other', 'later', 'success')")
+    conf_of(database, "later", PATH)
+    outcome = handed(database)
+    assert outcome.status is Status.FAIL and "in the conf of runs: other later" in outcome.detail
+    assert outcome.data["runs"] == [["other", "later"]]
+
+
+def test_a_trigger_with_a_path_in_its_kwargs_is_looked_into(database):
+    database.instance("b", "deferred", 2, trigger_id=1)
+    database.add("INSERT INTO trigger VALUES (1, ?)", json.dumps({"moment": 1}))
+    assert handed(database).status is Status.OK
+    database.add("UPDATE trigger SET kwargs = ?", json.dumps({"files": [PATH]}))
+    outcome = handed(database)
+    assert outcome.status is Status.FAIL and "in the kwargs of the triggers of b" in outcome.detail
+    assert outcome.data["handed_over"] == ["b"]
+
+
+def test_a_trigger_that_cannot_be_looked_into_leaves_it_open(database, monkeypatch):
+    def undecipherable(stored: str) -> object:
+        raise ValueError("cannot be decrypted: InvalidToken")
+
+    monkeypatch.setattr(run_paths.trigger_kwargs, "decrypted", undecipherable)
+    database.add("INSERT INTO trigger VALUES (1, 'gAAAA')")  # some other run's
+    assert handed(database).status is Status.OK
+    database.instance("b", "deferred", 2, trigger_id=1)
+    outcome = handed(database)
+    assert outcome.status is Status.SKIP and "the triggers of b cannot be decrypted" in outcome.detail
 
 
 class NoObjects:
