@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 from xcomctl.airflow_compat import loading, xcom_class
+from xcomctl.model.phases import Line
 
 
 def paused(dag_id: str) -> Optional[bool]:
@@ -38,20 +39,22 @@ def first_log(dag_id: str, run_id: str, task_id: str) -> str:
 
 
 def log_of(dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
-    """The log of one try of a task instance, wherever Airflow keeps it; empty if there is none. Raises what Airflow raises."""
+    """The log of one try of a task instance, wherever Airflow keeps it; empty if there is none. Raises what Airflow raises.
+
+    On 3.x an earlier try is looked up in the history, as the API server does: it may have run on another host. On 2.x the
+    web server asks the host of the latest try.
+    """
     reader = loading.module("airflow.utils.log.log_reader").TaskLogReader()
     instance_class = loading.module("airflow.models.taskinstance").TaskInstance
     create_session = loading.module("airflow.utils.session").create_session
     select = loading.module("sqlalchemy").select
+    names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
     with create_session() as session:
-        instance = session.scalars(
-            select(instance_class).where(
-                instance_class.dag_id == dag_id,
-                instance_class.run_id == run_id,
-                instance_class.task_id == task_id,
-                instance_class.map_index == map_index,
-            )
-        ).one_or_none()
+        instance = session.scalars(select(instance_class).filter_by(**names)).one_or_none()
+        if instance is not None and instance.try_number > try_number and loading.line() is Line.AF3:
+            history = loading.module("airflow.models.taskinstancehistory").TaskInstanceHistory
+            earlier = select(history).filter_by(**names, try_number=try_number)
+            instance = session.scalars(earlier).one_or_none() or instance
         if instance is None or not reader.supports_read:
             return ""
         parts, _ = reader.read_log_chunks(instance, try_number, {})

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, DagRun
 from xcomctl.model.handed_over import CONFS_STAY, holds_path, path_in
-from xcomctl.model.log_lines import LOGS_TITLE, MOST_LINES, MOST_LOGS, Logs
+from xcomctl.model.log_lines import LOGS_HINT, LOGS_TITLE, MOST_LINES, MOST_LOGS, Logs, name_of_try
 from xcomctl.model.redaction import redact
+from xcomctl.model.suspects import instance_name
 from xcomctl.model.upstream import transitive
 from xcomctl.model.verdicts import Check, Status
 from xcomctl.model.verification import RUN
@@ -89,17 +90,20 @@ def logs(api: AirflowApi, dag_id: str, run_id: str, base_path: str | None) -> Ch
     tried = [each for each in api.task_instances(dag_id, run_id) if each.try_number > 0]
     instances = [each for each in tried if each.hostname or each.state in _FAILED]
     instances.sort(key=lambda each: each.state not in _FAILED)
-    found = Logs(len(instances), base_path or "")
+    found = Logs(sum(each.try_number for each in instances), base_path or "")
     for each in instances[:MOST_LOGS]:
-        try:
-            log = api.task_log(dag_id, run_id, each)
-        except ApiError as error:
-            found.lost(error.message)
-        else:
-            found.add(each.task_id if each.map_index < 0 else f"{each.task_id}[{each.map_index}]", log)
+        for number in range(1, each.try_number + 1):
+            try:
+                log = api.task_log(dag_id, run_id, each, number)
+            except ApiError as error:
+                found.lost(error.message)
+            else:
+                found.add(name_of_try(instance_name(each.task_id, each.map_index), number, each.try_number), log)
     status = {True: Status.OK, False: Status.FAIL, None: Status.SKIP}[found.clean]
     lines = found.lines[:MOST_LINES]
-    return _check("logs_clean", LOGS_TITLE, status, found.said, {"lines": lines} if lines else None)
+    return _check(
+        "logs_clean", LOGS_TITLE, status, found.said, {"lines": lines} if lines else None, LOGS_HINT * bool(lines)
+    )
 
 
 def _check(

@@ -44,7 +44,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     run_group.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long the run may take (default: 1800)")  # fmt: skip
     run_group.add_argument("--logs", action="store_true", help="also look for XCom errors and path strings in the logs of its tasks")  # fmt: skip
     run_group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    expected = parser.add_argument_group("what has to resolve (default: what the deployment plans for the phase that resolves)")
+    expected = parser.add_argument_group(
+        "what has to resolve (default: what the deployment plans for the phase that resolves)"
+    )
     expected.add_argument("--expect-backend", metavar="CLASS", default=OBJECT_STORAGE_BACKEND, help="the XCom class (default: XComObjectStorageBackend)")  # fmt: skip
     expected.add_argument("--expect-path", metavar="URL", help="the base path")
     expected.add_argument("--expect-threshold", metavar="BYTES", type=int, help="the threshold")

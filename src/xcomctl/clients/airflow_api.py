@@ -289,11 +289,11 @@ class AirflowApi:
             if record.get("conf")
         ]
 
-    def task_log(self, dag_id: str, run_id: str, instance: TaskInstance) -> str:
-        """The log of the latest try of a task instance, as one text; empty if there is none."""
+    def task_log(self, dag_id: str, run_id: str, instance: TaskInstance, try_number: int = 0) -> str:
+        """The log of a try of a task instance, the latest by default, as one text; empty if there is none."""
         path = (
             f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}/taskInstances/{quote(instance.task_id)}"
-            f"/logs/{max(instance.try_number, 1)}"
+            f"/logs/{try_number or max(instance.try_number, 1)}"
         )
         try:
             params = {"map_index": instance.map_index, "full_content": "true"}

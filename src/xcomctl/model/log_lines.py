@@ -10,7 +10,9 @@ from xcomctl.model.redaction import redact
 
 #: What is true when the check of logs is OK.
 LOGS_TITLE = "the logs of the run's tasks tell of no XCom error"
-#: Instances whose logs are read, the failed ones first.
+#: What to do about a line that tells. Clearing a task leaves the logs of its tries where they are.
+LOGS_HINT = "look at these tasks' logs; once that is mended, verify another run: a try's log stays after a clear"
+#: Instances whose logs are read, of every try, the failed ones first.
 MOST_LOGS = 100
 #: Lines that a check's data holds.
 MOST_LINES = 50
@@ -76,18 +78,26 @@ def _tells(line: str, base_path: str) -> bool:
     return about and _ERROR.search(lower) is not None
 
 
-class Logs:
-    """The logs of a run's instances, read one after the other. ``instances`` is how many there are to read."""
+def name_of_try(instance: str, number: int, latest: int) -> str:
+    """How a try of an instance is called: the latest one by the instance's own name."""
+    return instance if number == latest else f"{instance} try {number}"
 
-    def __init__(self, instances: int, base_path: str) -> None:
-        self._instances, self._base_path = instances, base_path
+
+class Logs:
+    """The logs of a run's tries, read one after the other. ``tries`` is how many there are to read.
+
+    Every try counts: what went wrong in one, and a retry healed, went wrong all the same.
+    """
+
+    def __init__(self, tries: int, base_path: str) -> None:
+        self._tries, self._base_path = tries, base_path
         self._read = 0
         self._why = ""
-        #: The lines that tell, each with its instance, without secrets.
+        #: The lines that tell, each with its instance and try, without secrets.
         self.lines: list[str] = []
 
     def add(self, name: str, log: str) -> None:
-        """One instance's log as Airflow's reader gives it; one without a word of the task counts as not read."""
+        """One try's log as Airflow's reader gives it; one without a word of the task counts as not read."""
         text = told(log)
         self._read += bool(text)
         self.lines += [f"{name}: {redact(line)}" for line in telling(text, self._base_path)]
@@ -101,15 +111,15 @@ class Logs:
         """Whether they are, ``None`` for not known."""
         if self.lines:
             return False
-        return True if self._read == self._instances else None
+        return True if self._read == self._tries else None
 
     @property
     def said(self) -> str:
         """The same in a sentence."""
         if self.lines:
             return f"{len(self.lines)} lines; {self.lines[0]}"
-        unread = self._instances - self._read
+        unread = self._tries - self._read
         if unread:
             why = f": {self._why}" if self._why else ""
-            return f"the logs of {unread} of {self._instances} instances were not read{why}"
-        return f"the logs of {self._read} instances tell of no XCom error, and hold no path under the base path"
+            return f"the logs of {unread} of {self._tries} tries were not read{why}"
+        return f"the logs of {self._read} tries tell of no XCom error, and hold no path under the base path"

@@ -77,7 +77,9 @@ def test_what_is_planned_counts_where_it_applies_and_what_was_typed_always(found
 
 
 def test_a_threshold_that_does_not_resolve_is_mended_towards_dual_read_and_not_towards_the_plan():
-    unreadable = replace(OFFLOAD, threshold=ResolvedSetting("a lot", "airflow.cfg", "ValueError"), phase="misconfigured")
+    unreadable = replace(
+        OFFLOAD, threshold=ResolvedSetting("a lot", "airflow.cfg", "ValueError"), phase="misconfigured"
+    )
     (check, _) = resolution.checks(unreadable, Expected(path=PATH, threshold=20_000), Expected())
     assert check.hint.endswith('THRESHOLD="-1"')
 

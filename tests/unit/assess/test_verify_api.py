@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from xcomctl.assess import verify_api
-from xcomctl.clients.airflow_api import AirflowApi, DagRun, TaskInstance
+from xcomctl.clients.airflow_api import AirflowApi, ApiError, DagRun, TaskInstance
 from xcomctl.model.verdicts import Check, Status
 
 NOON = datetime(2026, 6, 6, 12, tzinfo=UTC)
@@ -31,6 +31,7 @@ class Api:
     rendered: tuple[tuple[str, int, str], ...] = ()
     conf: Mapping[str, Any] = field(default_factory=dict)
     confs: tuple[tuple[str, str, str], ...] = ()
+    logs: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
         return DagRun(dag_id, run_id, "success", NOON, NOON, self.conf)
@@ -50,6 +51,11 @@ class Api:
     def confs_since(self, moment: datetime) -> Iterator[tuple[str, str, str]]:
         assert moment == NOON
         return iter(self.confs)
+
+    def task_log(self, dag_id: str, run_id: str, instance: TaskInstance, try_number: int) -> str:
+        if (instance.task_id, try_number) not in self.logs:
+            raise ApiError("the worker is gone")
+        return self.logs[instance.task_id, try_number]
 
 
 def check(api: Api, check_id: str, base_path: str | None = BASE) -> Check:
@@ -97,3 +103,19 @@ def test_what_the_api_does_not_show_of_paths_stays_open() -> None:
     found = check(elsewhere, "no_path_handed_over")
     assert found.status is Status.SKIP and "of values and next_kwargs nothing is known" in found.detail
     assert check(Api(conf={"files": [PATH]}), "no_path_handed_over", None).hint == "--expect-path URL"
+
+
+@pytest.mark.parametrize(
+    ("logs", "status", "words"),
+    [
+        ({("a", 1): "fine", ("b", 1): "fine", ("b", 2): "fine"}, Status.OK, "the logs of 3 tries"),
+        ({("a", 1): "fine", ("b", 1): "AirflowConfigException", ("b", 2): "fine"}, Status.FAIL, "b try 1: AirflowConfigException"),
+        ({("a", 1): "fine", ("b", 1): "fine", ("b", 2): f"got {PATH}"}, Status.FAIL, f"; b: got {PATH}"),
+        ({("a", 1): "fine", ("b", 2): "fine"}, Status.SKIP, "1 of 3 tries were not read: the worker is gone"),
+    ],
+)  # fmt: skip
+def test_every_try_has_its_log_read(logs: dict[tuple[str, int], str], status: Status, words: str) -> None:
+    api = Api((instance("a"), instance("b", tries=2)), logs=logs)
+    found = verify_api.logs(cast(AirflowApi, api), "dag", "run", BASE)
+    assert found.status is status and words in found.detail
+    assert ("verify another run" in found.hint) == (status is Status.FAIL)

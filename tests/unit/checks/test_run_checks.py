@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.support.run_database import BASE, Database, at
 from xcomctl.airflow_compat.errors import AirflowUnusable
-from xcomctl.checks import run_paths, run_states, run_values
+from xcomctl.checks import run_logs, run_paths, run_states, run_values
 from xcomctl.checks.interface import Finding, ok
 from xcomctl.checks.run_interface import RunCheck, RunSubject, run_all
 from xcomctl.checks.run_values import Names, Values
@@ -140,6 +140,33 @@ def test_a_database_that_does_not_answer_is_no_reason_for_a_kill_switch(database
     with database.engine.connect() as connection:
         checks = [raising(ValueError("ours")), RunCheck("next", "title", lambda subject: ok("looked at"))]
         assert [each.id for each in run_all(checks, subject(database, connection))] == ["id", "next"]
+
+
+def test_every_try_has_its_log_read_and_what_a_retry_healed_is_told(database, monkeypatch):
+    database.instance("b", "success", 2, try_number=2, hostname="host")
+    database.instance("empty", "success", 2, hostname="")
+    logs = {("b", 1): "fine", ("b", 2): "fine"}
+    monkeypatch.setattr(
+        run_logs.triggering, "log_of", lambda dag_id, run_id, task_id, index, number: logs[task_id, number]
+    )
+    outcome = found(database, run_logs.CHECKS[0])
+    assert outcome.status is Status.OK and "the logs of 2 tries tell of no XCom error" in outcome.detail
+    logs["b", 1] = f"got {PATH}"
+    outcome = found(database, run_logs.CHECKS[0])
+    assert outcome.status is Status.FAIL and outcome.data["lines"] == [f"b try 1: got {PATH}"]
+    assert "verify another run" in outcome.hint
+    del logs["b", 1]
+    outcome = found(database, run_logs.CHECKS[0])
+    assert outcome.status is Status.SKIP and "1 of 2 tries were not read: KeyError" in outcome.detail
+
+
+def test_of_more_instances_than_are_looked_at_the_rest_was_not_read(database, monkeypatch):
+    monkeypatch.setattr(run_logs, "MOST_LOGS", 1)
+    monkeypatch.setattr(run_logs.triggering, "log_of", lambda *of: "fine")
+    database.instance("a", "failed", 1, try_number=2)
+    database.instance("b", "success", 2, hostname="host")
+    outcome = found(database, run_logs.CHECKS[0])
+    assert outcome.status is Status.SKIP and "1 of 3 tries were not read" in outcome.detail
 
 
 HANDED = run_paths.CHECKS[0]

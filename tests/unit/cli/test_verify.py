@@ -47,7 +47,9 @@ def test_what_is_planned_is_told_from_what_is_typed(
 ) -> None:  # fmt: skip
     seen: list[Expected] = []
 
-    def layer_a(fleet: object, expected: Expected, asked: Expected, progress: object) -> tuple[list[Any], tuple[Any, ...]]:
+    def layer_a(
+        fleet: object, expected: Expected, asked: Expected, progress: object
+    ) -> tuple[list[Any], tuple[Any, ...]]:
         seen.extend((expected, asked))
         return [], ()
 

@@ -59,9 +59,9 @@ def test_a_line_as_long_as_a_large_value_is_read_in_one_go(character):
 @pytest.mark.parametrize(
     ("read", "lost", "clean", "said"),
     [
-        (["fine"] * 7, 0, True, "the logs of 7 instances"),
-        (["fine"] * 5, 0, None, "2 of 7 instances were not read"),
-        (["fine"] * 5 + ["*** Log file does not exist"], 1, None, "2 of 7 instances were not read: the worker is gone"),
+        (["fine"] * 7, 0, True, "the logs of 7 tries"),
+        (["fine"] * 5, 0, None, "2 of 7 tries were not read"),
+        (["fine"] * 5 + ["*** Log file does not exist"], 1, None, "2 of 7 tries were not read: the worker is gone"),
         (["fine"] * 4 + ["could not push: XCom error"], 2, False, "1 lines; a: could not push: XCom error"),
     ],
 )
