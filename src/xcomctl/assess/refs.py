@@ -96,9 +96,11 @@ def verdict(query: RefsQuery, totals: RefTotals) -> Verdict:
     return Verdict.OK
 
 
-def next_steps(totals: RefTotals, dag_id: str | None) -> Iterator[str]:
-    """What to type next, the most urgent first."""
-    of = f" -d {shlex.quote(dag_id)}" if dag_id else ""
+def next_steps(totals: RefTotals, query: RefsQuery, options: str) -> Iterator[str]:
+    """What to type next, the most urgent first, about the same DAG or run. ``options`` name the contexts and the base path."""
+    of = f" -d {shlex.quote(query.dag_id)}" if query.dag_id else ""
+    of += f" -r {shlex.quote(query.run_id)}" if query.run_id else ""
+    of += options
     if totals.dangling:
         yield f"xcomctl refs --dangling{of}  # then clear the tasks that pushed them, so that they push again"
     if totals.foreign:

@@ -233,12 +233,18 @@ def observed_now(contexts: Iterable[VerifiedContext]) -> list[Observation]:
 
 
 def with_next_steps(
-    report: VerifyReport, options: str, handed_over: Sequence[str] = (), planned_path: str | None = None
+    report: VerifyReport,
+    options: str,
+    handed_over: Sequence[str] = (),
+    planned_path: str | None = None,
+    carrier: str = way_out.ANY_CARRIER,
 ) -> VerifyReport:
     """The report with what to do: on a kill-switch the lines to set, the command to look, what to clear.
 
+    ``options`` name the contexts, in the hints of the checks too, and ``carrier`` the file with the settings.
     ``planned_path`` is the base path that has to resolve; without it, it is one that resolves in some context.
     """
+    report = _spelled(report, options)
     lines: list[str] = []
     if report.verdict == KILL_SWITCH:
         worst = _worst_phase(report.contexts)
@@ -249,13 +255,23 @@ def with_next_steps(
             for each in report.contexts
             if each.resolution is not None
         )
-        lines += [way_out.hard_step(options)] if broken else way_out.steps(worst, path, options)
+        lines += [way_out.hard_step(options, carrier)] if broken else way_out.steps(worst, path, options, carrier)
         if report.run:
             lines += way_out.clear_steps(report.run["dag_id"], report.run["run_id"], handed_over, options)
     hints = [check.hint for check in report.checks if check.status in (Status.FAIL, Status.SKIP) and check.hint]
     if report.run and report.verdict == KILL_SWITCH:
         lines.append(way_out.pull_step(report.run["dag_id"], report.run["run_id"], options))
     return replace(report, next_steps=way_out.once([*lines, *hints]))
+
+
+def _spelled(report: VerifyReport, options: str) -> VerifyReport:
+    """The report with hints that can be typed as they stand."""
+
+    def spelled(checks: Sequence[Check]) -> tuple[Check, ...]:
+        return tuple(replace(check, hint=way_out.with_contexts(check.hint, options)) for check in checks)
+
+    contexts = tuple(replace(each, checks=spelled(each.checks)) for each in report.contexts)
+    return replace(report, contexts=contexts, fleet=spelled(report.fleet), run_checks=spelled(report.run_checks))
 
 
 def _worst_phase(contexts: Sequence[VerifiedContext]) -> str:

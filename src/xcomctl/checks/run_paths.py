@@ -14,7 +14,7 @@ from xcomctl.model.handed_over import CONFS_STAY, holds_path
 from xcomctl.model.suspects import Ran, instance_name, suspects, windows
 
 #: What to do where no base path resolves.
-_PATH_HINT = "xcomctl preflight --only config, or name it: --expect-path URL"
+_PATH_HINT = "xcomctl preflight --only config  # or name it: --expect-path URL"
 
 
 def _handed_over(subject: RunSubject) -> Finding:

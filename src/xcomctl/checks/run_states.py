@@ -6,6 +6,7 @@ from xcomctl.checks.interface import Finding, fail, ok, skip
 from xcomctl.checks.run_interface import RunCheck, RunSubject, named
 from xcomctl.metadata.instances import RETRYING, failed_after_push
 from xcomctl.metadata.runs import state_of
+from xcomctl.model import way_out
 from xcomctl.model.suspects import instance_name
 
 #: What nobody can see from outside.
@@ -17,7 +18,8 @@ def _succeeded(subject: RunSubject) -> Finding:
     if state == "success":
         return ok("the run is success")
     if state == "failed":
-        return fail("the run is failed", "look at its failed tasks first; xcomctl pull shows what they got")
+        got = way_out.pull_step(subject.dag_id, subject.run_id, "")
+        return fail("the run is failed", f"look at its failed tasks first: {got}  # what they got")
     return skip(f"the run is {state or 'in no state'}, not over", "wait for it, or allow more with --timeout")
 
 

@@ -20,11 +20,11 @@ from xcomctl.store.listing import Listing
 
 _VALUE_KEY = "return_value"
 _VALUES = "values"
-#: What becomes of a reference that a reader gets no value for, and what mends it; the worst first.
+#: What becomes of a reference that a reader gets no value for, and what mends it; the worst first. ``{of_run}`` names the run.
 _WAYS_OUT = {
-    pull.DANGLING: "xcomctl refs --dangling, and clear the tasks that pushed what is missing",
+    pull.DANGLING: "xcomctl refs --dangling{of_run}  # and clear the tasks that pushed what is missing",
     pull.PATH_HANDED_OVER: "mend what resolves in this context: the objects are there",
-    pull.FOREIGN: "xcomctl refs --foreign: set the base path that they were written under",
+    pull.FOREIGN: "xcomctl refs --foreign{of_run}  # and set the base path that they were written under",
     pull.OUTSIDE: "look at the tasks that pushed these: no backend writes such a path",
 }
 
@@ -130,7 +130,7 @@ def _references(subject: RunSubject) -> Finding:
         said = "; ".join(f"{found.problems[name].count} {name} ({found.problems[name]})" for name in bad)
         return fail(
             f"of {found.references} references: {said}. {found.details[bad[0]]}",
-            "\n".join(_WAYS_OUT[name] for name in bad),
+            "\n".join(_WAYS_OUT[name].format(of_run=way_out.of_run(subject.dag_id, subject.run_id)) for name in bad),
             **data,
         )
     if pull.UNREACHABLE in found.problems:
@@ -221,7 +221,7 @@ def _offload(subject: RunSubject) -> Finding:
             f"0 objects of this run, although {large.count} of its values are above the threshold and lie inline ({large}): "
             "what pushed them had other settings than this context, or it bypasses the backend (F12). This run shows no "
             "offload",
-            "has every component restarted? xcomctl preflight --only config_running; else verify a run whose tasks return "
+            "has every component restarted? xcomctl preflight --only config_running  # else verify a run whose tasks return "
             "large values",
             **data,
         )

@@ -111,6 +111,16 @@ def spelled(args: argparse.Namespace) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
+def carrier_option(args: argparse.Namespace, chosen: Deployment | None) -> str:
+    """The option that names the file with the settings, to be put before :func:`spelled`: empty where ``-D`` in there names
+    a deployment that has its own."""
+    from xcomctl.model.way_out import ANY_CARRIER
+
+    if chosen is None or chosen.carrier is None:
+        return ANY_CARRIER
+    return "" if args.deployment else f" --carrier {shlex.quote(str(chosen.carrier))}"
+
+
 def fleet(args: argparse.Namespace, chosen: Deployment | None) -> Fleet:
     """Every context that was chosen. Raises :class:`~xcomctl.errors.UserError` for a deployment that has none."""
     from xcomctl.assess.fleet import Fleet
@@ -166,6 +176,13 @@ def add_base_path_option(group: Any) -> None:
     group.add_argument(
         "--base-path", metavar="URL", help="where XComs are offloaded to (default: what the context resolves)"
     )
+
+
+def base_path_option(args: argparse.Namespace) -> str:
+    """``--base-path`` as it was given, to be put behind a command that is printed; without secrets, empty if there is none."""
+    from xcomctl.model.redaction import redact
+
+    return f" --base-path {shlex.quote(redact(args.base_path))}" if args.base_path else ""
 
 
 def count(text: str, what: str) -> int:

@@ -117,7 +117,7 @@ def _references(args: argparse.Namespace, chosen: Deployment | None, fleet: Flee
         scanned = refs.scan(fleet, query, contexts.base_path_params(args, chosen), each, step.waiting)
     totals = scanned.totals
     found = refs.verdict(query, totals)
-    steps = list(refs.next_steps(totals, args.dag_id))
+    steps = list(refs.next_steps(totals, query, contexts.base_path_option(args) + contexts.spelled(args)))
     if rows is not None:
         progress.close()
         rows.flush()

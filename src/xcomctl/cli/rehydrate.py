@@ -205,10 +205,9 @@ def _confirm(args: argparse.Namespace, command: Rehydrate, before: Before) -> No
 def _spelled(args: argparse.Namespace, chosen: Deployment | None) -> Spelled:
     from xcomctl.change.rehydrate import Spelled
 
-    carrier = " --carrier FILE"
-    if chosen is not None and chosen.carrier is not None:
-        carrier = "" if args.deployment else f" --carrier {shlex.quote(str(chosen.carrier))}"
-    return Spelled(_which(args), _base_path(args), contexts.spelled(args), carrier)
+    return Spelled(
+        _which(args), contexts.base_path_option(args), contexts.spelled(args), contexts.carrier_option(args, chosen)
+    )
 
 
 def _verify(args: argparse.Namespace, chosen: Deployment | None, fleet: Fleet, progress: Progress) -> int:
@@ -257,13 +256,7 @@ def _which(args: argparse.Namespace) -> str:
     said += ["-d", args.dag_id] if args.dag_id else []
     said += ["-r", args.run_id] if args.run_id else []
     said += ["--older-than", f"{args.older_than.total_seconds():.0f}s"] if args.older_than is not None else []
-    return f"{_typed(said)}{_base_path(args)}{' --quiesced' if args.quiesced else ''}"
-
-
-def _base_path(args: argparse.Namespace) -> str:
-    from xcomctl.model.redaction import redact
-
-    return _typed(["--base-path", redact(args.base_path)] if args.base_path else [])
+    return f"{_typed(said)}{contexts.base_path_option(args)}{' --quiesced' if args.quiesced else ''}"
 
 
 def _typed(words: Sequence[str]) -> str:

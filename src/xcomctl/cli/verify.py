@@ -139,7 +139,8 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
         handed: tuple[str, ...] = ()
         if args.dag_id:
             report, handed = _with_run(args, chosen, fleet, client, report, expected.path, progress)
-    return verify.with_next_steps(report, contexts.spelled(args), handed, expected.path)
+    carrier = contexts.carrier_option(args, chosen)
+    return verify.with_next_steps(report, contexts.spelled(args), handed, expected.path, carrier)
 
 
 def _with_run(

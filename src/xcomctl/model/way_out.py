@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
@@ -11,6 +12,10 @@ from xcomctl.model.settings import BACKEND, PATH, THRESHOLD
 
 #: Task instances that are named in one line.
 _NAMED = 10
+#: The option of a carrier that nobody has named yet.
+ANY_CARRIER = " --carrier FILE"
+#: A command about contexts as a hint has it: it ends its line, or its remark stands behind it.
+_ABOUT_CONTEXTS = re.compile(r"\bxcomctl (?:preflight|probe|pull|refs|status)\b.*?(?=  # |$)", re.MULTILINE)
 
 
 def settings_lines(phase: str, path: Optional[str]) -> Iterator[str]:
@@ -28,14 +33,15 @@ def settings_lines(phase: str, path: Optional[str]) -> Iterator[str]:
         yield f'{THRESHOLD.env}="-1"'
 
 
-def steps(phase: str, path: Optional[str], contexts: str) -> Iterator[str]:
-    """The kill-switch: one deploy, then a look. ``contexts`` are the options that name them.
+def steps(phase: str, path: Optional[str], contexts: str, carrier: str = ANY_CARRIER) -> Iterator[str]:
+    """The kill-switch: one deploy, then a look. ``contexts`` are the options that name them, ``carrier`` the one for the
+    file that carries the settings: empty where the deployment that these name has its own.
 
     From a class that nobody knows it is by hand alone: what that class wrote, the kill-switch cannot tell.
     """
     lines = list(settings_lines(phase, path))
     if lines:
-        command = "" if phase == Phase.UNKNOWN.value else f"xcomctl killswitch --carrier FILE{contexts}  # or "
+        command = "" if phase == Phase.UNKNOWN.value else f"xcomctl killswitch{carrier}{contexts}  # or "
         yield (
             f"{command}set {' and '.join(lines)} for every component, and deploy: references go on to resolve, nothing more "
             "is offloaded"
@@ -43,10 +49,10 @@ def steps(phase: str, path: Optional[str], contexts: str) -> Iterator[str]:
     yield f"xcomctl status{contexts}"
 
 
-def hard_step(contexts: str) -> str:
-    """The kill-switch for a backend that does not import. ``contexts`` are the options that name them."""
+def hard_step(contexts: str, carrier: str = ANY_CARRIER) -> str:
+    """The kill-switch for a backend that does not import. ``contexts`` and ``carrier`` as in :func:`steps`."""
     return (
-        f"xcomctl killswitch --hard --carrier FILE{contexts}  # no setting mends a backend that does not import; why it does "
+        f"xcomctl killswitch --hard{carrier}{contexts}  # no setting mends a backend that does not import; why it does "
         f"not: xcomctl preflight --only provider{contexts}"
     )
 
@@ -80,13 +86,23 @@ def clear_steps(dag_id: str, run_id: str, instances: Sequence[str], contexts: st
         )
         yield (
             f"then clear {named} of {dag_id} {run_id}, with everything downstream, also where it succeeded "
-            f"(only_failed=false): xcomctl retrigger -d {shlex.quote(dag_id)} -r {shlex.quote(run_id)}{contexts}"
+            f"(only_failed=false): xcomctl retrigger{of_run(dag_id, run_id)}{contexts}"
         )
 
 
 def pull_step(dag_id: str, run_id: str, contexts: str) -> str:
     """How to look at the values of a run."""
-    return f"xcomctl pull -d {shlex.quote(dag_id)} -r {shlex.quote(run_id)}{contexts}"
+    return f"xcomctl pull{of_run(dag_id, run_id)}{contexts}"
+
+
+def of_run(dag_id: str, run_id: str) -> str:
+    """The options that name a run."""
+    return f" -d {shlex.quote(dag_id)} -r {shlex.quote(run_id)}"
+
+
+def with_contexts(hint: str, contexts: str) -> str:
+    """A hint whose commands name the contexts too: what made it, in one of them, does not know how they are named."""
+    return _ABOUT_CONTEXTS.sub(lambda command: command[0] + contexts, hint)
 
 
 def once(lines: Iterable[str]) -> tuple[str, ...]:

@@ -171,5 +171,28 @@ def test_a_kill_switch_says_what_to_set_to_look_at_and_to_clear():
     assert f"XCOM_BACKEND={OBJECT_STORAGE_BACKEND}" in inline and PATH in inline
 
 
+def test_every_command_to_type_names_the_contexts_and_the_carrier_alone_that_nobody_knows():
+    resolves_nothing = replace(EMPTY, near_misses=("X is not read",))
+    hint = "is the store reachable from this context? xcomctl preflight --only store,connection"
+    found = verify.with_next_steps(
+        report(resolves_nothing, Check("references_resolve", "run", "title", Status.SKIP, "away", hint)),
+        " -D dev",
+        carrier="",
+    )
+    steps = [line for step in found.next_steps for line in step.splitlines() if "xcomctl " in line]
+    assert len(steps) == 5 and all(" -D dev" in line for line in steps)
+    assert "--carrier" not in "".join(steps)
+    assert "xcomctl preflight --only config_near_misses -D dev" in steps
+    (misspelt,) = [check for check in found.checks if check.id == "resolution_names"]
+    assert misspelt.hint == "xcomctl preflight --only config_near_misses -D dev"
+    assert found.run_checks[0].hint == hint + " -D dev"
+    broken = report(replace(OFFLOAD, class_path=None, class_error="ImportError"))
+    assert (
+        verify.with_next_steps(broken, " -D dev", carrier="")
+        .next_steps[0]
+        .startswith("xcomctl killswitch --hard -D dev ")
+    )
+
+
 def test_what_is_validated_leaves_nothing_to_do():
     assert verify.with_next_steps(report(OFFLOAD), "", []).next_steps == ()

@@ -14,10 +14,12 @@ from xcomctl.checks import run_logs, run_paths, run_states, run_values
 from xcomctl.checks.interface import Finding, ok
 from xcomctl.checks.run_interface import RunCheck, RunSubject, run_all
 from xcomctl.checks.run_values import Names, Values
+from xcomctl.model import pull
 from xcomctl.model.phases import Line
 from xcomctl.model.settings import Settings
 from xcomctl.model.suspects import Observation
 from xcomctl.model.verdicts import Check, Status
+from xcomctl.model.way_out import with_contexts
 
 PATH = f"{BASE}/dag/run/a/01234567-89ab-cdef-0123-456789abcdef"
 
@@ -223,6 +225,23 @@ def test_a_trigger_that_cannot_be_looked_into_leaves_it_open(database, monkeypat
     database.instance("b", "deferred", 2, trigger_id=1)
     outcome = handed(database)
     assert outcome.status is Status.SKIP and "the triggers of b cannot be decrypted" in outcome.detail
+
+
+def test_what_mends_a_reference_is_asked_of_this_run_and_can_be_typed_in_its_contexts(database):
+    values = Values()
+    for problem in (pull.FOREIGN, pull.DANGLING):
+        values.problems[problem], values.details[problem] = Names(1, ["a k"]), "a k: gone"
+    with database.engine.connect() as connection:
+        about = subject(database, connection)
+        about.shared[run_values._VALUES] = values
+        (outcome,) = run_all([run_values.CHECKS[0]], about)
+    assert with_contexts(outcome.hint, " -D prod").splitlines() == [
+        "xcomctl refs --dangling -d dag -r run -D prod  # and clear the tasks that pushed what is missing",
+        "xcomctl refs --foreign -d dag -r run -D prod  # and set the base path that they were written under",
+    ]
+    database.add("UPDATE dag_run SET state = 'failed'")
+    hint = with_contexts(found(database, run_states.CHECKS[0]).hint, " -D prod")
+    assert hint.endswith(": xcomctl pull -d dag -r run -D prod  # what they got")
 
 
 class NoObjects:

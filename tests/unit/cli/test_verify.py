@@ -1,7 +1,8 @@
-"""``xcomctl verify`` at the desk: what it expects of contexts."""
+"""``xcomctl verify`` at the desk: what it expects of contexts, and the commands that it prints."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from xcomctl.assess import verify
 from xcomctl.assess.resolution import Expected
 from xcomctl.cli.main import main
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
+from xcomctl.model.verdicts import Check, Status
 
 PLANNED = "s3://store@bucket/xcom"
 TOML = """
@@ -59,3 +61,16 @@ def test_what_is_planned_is_told_from_what_is_typed(
         Expected(OBJECT_STORAGE_BACKEND, path, threshold),
         Expected(OBJECT_STORAGE_BACKEND, asked_path, asked_threshold),
     ]
+
+
+@pytest.mark.parametrize(("more", "carrier"), [('carrier = "values.env"', ""), ("", " --carrier FILE")])
+def test_the_way_out_names_the_deployment_and_a_carrier_where_it_has_none(
+    more: str, carrier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = Check("config_drift", "resolution", "title", Status.FAIL, "they differ", "xcomctl preflight --only config")
+    monkeypatch.setattr(verify, "layer_a", lambda *of: ([], (failed,)))
+    assert on_deployment(tmp_path, "-o", "json", more=more) == 3
+    first, status, hint = json.loads(capsys.readouterr().out)["next_steps"]
+    named = f" -D prod --config {tmp_path / 'xcomctl.toml'} --journal {tmp_path / 'journal.jsonl'}"
+    assert first.startswith(f"xcomctl killswitch{carrier}{named}  # or set ")
+    assert (status, hint) == (f"xcomctl status{named}", f"xcomctl preflight --only config{named}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
-from xcomctl.model.way_out import clear_steps, once, pull_step, settings_lines, steps
+from xcomctl.model.way_out import clear_steps, hard_step, once, pull_step, settings_lines, steps, with_contexts
 
 PATH = "s3://store@bucket/xcom"
 BACKEND_LINE = f"AIRFLOW__CORE__XCOM_BACKEND={OBJECT_STORAGE_BACKEND}"
@@ -46,3 +46,30 @@ def test_what_to_clear_is_named_with_its_run_and_also_where_it_succeeded():
 def test_a_command_can_be_typed_whatever_the_run_is_called():
     assert pull_step("dag", "it's 1", " --via x") == """xcomctl pull -d dag -r 'it'"'"'s 1' --via x"""
     assert once(["a", "b", "a"]) == ("a", "b")
+
+
+def test_the_carrier_of_a_deployment_need_not_be_named():
+    assert next(steps("offload", PATH, " -D prod")).startswith("xcomctl killswitch --carrier FILE -D prod  # or set")
+    assert next(steps("offload", PATH, " -D prod", "")).startswith("xcomctl killswitch -D prod  # or set")
+    assert hard_step(" -D prod").startswith("xcomctl killswitch --hard --carrier FILE -D prod  #")
+    assert hard_step(" -D prod", "").startswith("xcomctl killswitch --hard -D prod  #")
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        ("xcomctl probe", "xcomctl probe -D prod"),
+        ("correct it; xcomctl preflight --only provider", "correct it; xcomctl preflight --only provider -D prod"),
+        (
+            "xcomctl refs --dangling -d dag -r 'run 1'  # and clear\nX=1\nxcomctl refs --at-risk",
+            "xcomctl refs --dangling -d dag -r 'run 1' -D prod  # and clear\nX=1\nxcomctl refs --at-risk -D prod",
+        ),
+        ("it comes with xcomctl dags export dag FOLDER", "it comes with xcomctl dags export dag FOLDER"),
+        ("airflow db check", "airflow db check"),
+        ("", ""),
+    ],
+)
+def test_a_hints_commands_name_the_contexts_before_their_remarks(hint, said):
+    assert with_contexts(hint, " -D prod") == said
+    assert with_contexts(hint, "") == hint
+    assert with_contexts("xcomctl probe", r" --via 'x \1'") == r"xcomctl probe --via 'x \1'"
