@@ -115,12 +115,9 @@ def _settings(answers: Mapping[str, StatusAnswer | None], expected: Expected, as
 
 
 def _as_expected(found: Resolution, expected: Expected, asked: Expected) -> bool:
-    """What is planned counts where it applies: a path once references are read, a threshold once values are offloaded."""
-    reads = found.phase not in (Phase.INLINE.value,)
-    path = expected.path if reads else asked.path
-    threshold = expected.threshold if reads and found.phase != Phase.DUAL_READ.value else asked.threshold
-    return (path is None or (found.path.value is not None and same_path(found.path.value, path))) and (
-        threshold is None or found.threshold.value == threshold
+    counts = expected.counting(asked, found.phase)
+    return (counts.path is None or (found.path.value is not None and same_path(found.path.value, counts.path))) and (
+        counts.threshold is None or found.threshold.value == counts.threshold
     )
 
 
