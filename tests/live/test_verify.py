@@ -16,7 +16,7 @@ from tests.support.rows import column_value, xcoms_of
 from tests.support.walk import OFFLOADED, SIZES, THRESHOLD, Walk, sql
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
-from xcomctl.rehearsal.scenarios.runbook import OFFLOAD_RUN
+from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN, OFFLOAD_RUN
 
 TRUSTING_RUN = "verify-trusting"
 FLIPPED = ("-d", DAG_ID, "-r", OFFLOAD_RUN)
@@ -27,21 +27,27 @@ def a_trusting_dag(walk: Walk) -> None:
     dags.add(walk)
 
 
-def after_the_flip(walk: Walk) -> tuple[Done, Done]:
-    """The walk's own run, and one that verify triggers: through the API on 3.x, through a context on 2.x."""
-    mine = xcomctl(walk, "verify", *FLIPPED, "-o", "json", fresh=True)
+def after_the_flip(walk: Walk) -> dict[str, Done]:
+    """The walk's own run, and two that verify triggers: through the API, and through a context."""
+    mine = xcomctl(walk, "verify", *FLIPPED, "--logs", "-o", "json", fresh=True)
     conf = json.dumps({"crypto_group": "verify", "cell_sizes": [2_000, 30_000]})
+    options, variables = api_options(walk)
+    environment = {**walk.sandbox.airflow.environment(), **variables}
+    run = ("-d", DAG_ID, "--conf", conf, "-o", "json")
+    api = (*run, *options, "--logs", "--python", str(walk.python))
+    folder = walk.sandbox.folder
     try:
-        if walk.line == "3":
-            options, variables = api_options(walk)
-            environment = {**walk.sandbox.airflow.environment(), **variables}
-            arguments = ("-d", DAG_ID, "--conf", conf, *options, "--logs", "--python", str(walk.python), "-o", "json")
-            triggered = xcomctl(walk, "verify", *arguments, variables=environment)
-        else:
-            triggered = xcomctl(walk, "verify", "-d", DAG_ID, "--conf", conf, "-o", "json")
+        triggered = together(
+            {
+                "api": lambda: xcomctl(
+                    walk, "verify", *api, variables=environment, journal=folder / "verify-api.jsonl"
+                ),
+                "context": lambda: xcomctl(walk, "verify", *run, journal=folder / "verify-context.jsonl"),
+            }
+        )
     finally:
         dags.forget_runs(walk, DAG_ID, "xcomctl-verify-%")
-    return mine, triggered
+    return {"mine": mine, **triggered}
 
 
 def when_something_is_wrong(walk: Walk) -> dict[str, Done]:
@@ -81,13 +87,26 @@ def every_task_succeeded_on_a_path(walk: Walk) -> dict[str, Any]:
     states = {each.task_id: each.state for each in api.task_instances(dags.DAG_ID, TRUSTING_RUN)}
     journal = walk.sandbox.folder / "verify.jsonl"
     arguments = ("-d", dags.DAG_ID, "-r", TRUSTING_RUN)
+    options, variables = api_options(walk)
+
+    def alone(name: str, *run: str) -> Callable[[], Done]:
+        seen = (*run, *options, "--expect-path", walk.base_path, "--logs", "-o", "json")
+        kept = walk.sandbox.folder / f"verify-{name}.jsonl"
+        return lambda: xcomctl(walk, "verify", *seen, variables=variables, journal=kept)
+
     try:
-        reverted = xcomctl(walk, "verify", *arguments, "-o", "json", journal=journal)
+        by_api = together(
+            {
+                "api": alone("api-trusting", *arguments),
+                "failed": alone("api-failed", "-d", DAG_ID, "-r", IN_FLIGHT_RUN),
+            }
+        )
+        reverted = xcomctl(walk, "verify", *arguments, "--logs", "-o", "json", journal=journal)
         text = xcomctl(walk, "verify", *arguments, "-q")
         later = xcomctl(walk, "verify", *arguments, "-o", "json", variables=offload(walk), journal=journal)
     finally:
         dags.forget_dag(walk, dags.DAG_ID)
-    return {"states": states, "reverted": reverted, "text": text, "later": later}
+    return {"states": states, "reverted": reverted, "text": text, "later": later, **by_api}
 
 
 VISITS = {
@@ -124,6 +143,7 @@ def verified(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         {
             "api": lambda: xcomctl(walk, "verify", *alone, variables=variables, journal=folder / "api.jsonl").orderly(),
             "none": verify("none", "-o", "json"),
+            "healed": verify("healed", "-d", DAG_ID, "-r", IN_FLIGHT_RUN, "--logs", "-o", "json"),
             "dry": verify("dry", "-d", DAG_ID, "--dry-run"),
             **{name: verify(name, fresh=True, **broken) for name, broken in BROKEN.items()},
         }
@@ -138,19 +158,21 @@ def status_of(done: Done) -> dict[str, str]:
 
 
 def test_a_good_flip_is_validated(walk: Walk) -> None:
-    mine, triggered = walk.seen(after_the_flip)
-    for done in (mine, triggered):
+    seen: dict[str, Done] = walk.seen(after_the_flip)
+    for done in seen.values():
         assert done.code == 0, (done.out, done.err)
         assert done.record["verdict"] == "validated"
         assert set(status_of(done).values()) == {"ok"}
+    mine = seen["mine"]
     assert mine.check("offload_confirmed")["data"] == {
         "objects": len(OFFLOADED), "bytes": sum(OFFLOADED), "tasks": {"discriminate_cell": len(OFFLOADED)}, "requests": 1,
     }  # fmt: skip
     assert mine.check("values_equal_pushed")["data"]["compared"] == len(SIZES)
     assert {row["verdict"] for row in mine.record["table"]} <= {"ok", "-"}
-    assert triggered.record["run"]["run_id"].startswith("xcomctl-verify-")
-    assert triggered.check("offload_confirmed")["data"]["objects"] == 1
-    assert ("logs_clean" in status_of(triggered)) == (walk.line == "3")
+    for way in ("api", "context"):
+        assert seen[way].record["run"]["run_id"].startswith("xcomctl-verify-")
+        assert seen[way].check("offload_confirmed")["data"]["objects"] == 1
+    assert [name for name, done in seen.items() if "logs_clean" in status_of(done)] == ["mine", "api"]
 
 
 def test_a_consumer_that_got_a_path_is_a_kill_switch_although_every_task_succeeded(walk: Walk) -> None:
@@ -168,9 +190,37 @@ def test_a_consumer_that_got_a_path_is_a_kill_switch_although_every_task_succeed
     assert started["status"] == "fail"
     assert {"trust", "pass_on", "render"} <= set(started["data"]["suspects"])
     assert "produce" not in started["data"]["suspects"]
+    logs = reverted.check("logs_clean")
+    assert logs["status"] == "fail"
+    assert any(line.startswith("render: ") and walk.base_path in line for line in logs["data"]["lines"]), logs
     steps = "\n".join(reverted.record["next_steps"])
     assert "AIRFLOW__CORE__XCOM_BACKEND=" in steps and "then clear" in steps and "trust" in steps
     assert "KILL-SWITCH (exit 3)" in seen["text"].out
+
+
+def test_the_api_alone_tells_of_a_path_in_a_template_and_of_a_task_that_failed_on_one(walk: Walk) -> None:
+    seen = walk.seen(every_task_succeeded_on_a_path)
+    for name, run_succeeded, failed, check_id, words in (
+        ("api", "ok", "ok", "no_path_handed_over", "rendered templates of render"),
+        ("failed", "fail", "fail", "tasks_failed_after_push", "failed with an upstream that pushed: compare_cells"),
+    ):
+        done: Done = seen[name].orderly()
+        assert (done.code, done.record["verdict"]) == (3, "KILL-SWITCH"), done.out
+        found = status_of(done)
+        assert (found["run_succeeded"], found["tasks_failed_after_push"]) == (run_succeeded, failed)
+        assert found["logs_clean"] == "fail" and found["references_resolve"] == "skip"
+        named = done.check(check_id)
+        assert named["status"] == "fail" and words in named["detail"], named
+
+
+def test_what_went_wrong_in_a_try_is_told_although_the_next_one_succeeded(verified: dict[str, Done]) -> None:
+    """The run that the revert hit, cleared and green since."""
+    healed = verified["healed"]
+    assert status_of(healed)["tasks_failed_after_push"] == "ok"
+    logs = healed.check("logs_clean")
+    assert logs["status"] == "fail"
+    assert any(line.startswith("compare_cells try 1: ") for line in logs["data"]["lines"]), logs
+    assert not any(line.startswith("compare_cells: ") for line in logs["data"]["lines"]), logs
 
 
 def test_what_started_under_inline_is_known_later_from_the_journal(walk: Walk) -> None:
