@@ -24,6 +24,7 @@ from xcomctl.model import requests
 from xcomctl.model.preflight import ContextReport, PreflightAnswer
 from xcomctl.model.settings import SETTINGS
 from xcomctl.model.status import CONTEXTS, DatabaseState, FailedTask, StatusAnswer, StatusQuery, StatusReport
+from xcomctl.model.way_out import ANY_CARRIER
 
 #: Logs that are read for their errors.
 _MOST_LOGS = 20
@@ -73,8 +74,10 @@ def report(
     signatures: Mapping[str, int] | None = None,
     fail_on_warn: bool = False,
     options: str = "",
+    carrier: str = ANY_CARRIER,
 ) -> StatusReport:
-    """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown.
+    """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown, ``carrier``
+    the file with the settings.
 
     ``expected`` is what is planned, ``asked`` the part of it that the command line insists on. ``scan_problem`` is why a
     scan that was asked for failed.
@@ -97,7 +100,7 @@ def report(
         *signals(answers, database, recent, expected, asked or Expected(), options),
         *rows.journal(recent, options),
     ]
-    step, because = next_step(checks, answers, database, expected, options)
+    step, because = next_step(checks, answers, database, expected, options, carrier)
     return StatusReport(
         at=now(),
         deployment=deployment,

@@ -25,12 +25,14 @@ def next_step(
     database: DatabaseState | None,
     expected: Expected,
     options: str,
+    carrier: str = way_out.ANY_CARRIER,
 ) -> tuple[str, str]:
-    """The command or line, and the row it is about; empty when there is nothing to do."""
+    """The command or line, and the row it is about; empty when there is nothing to do. ``options`` and ``carrier`` as in
+    :func:`~xcomctl.model.way_out.steps`."""
     for status in (Status.FAIL, Status.SKIP, Status.WARN):
         found = [check for check in checks if check.status is status]
         for check in sorted(found, key=_rank):
-            step = _step(check, answers, database, expected, options)
+            step = _step(check, answers, database, expected, options, carrier)
             if step:
                 return step, f"{check.id}: {check.detail}"
     return "", ""
@@ -46,6 +48,7 @@ def _step(
     database: DatabaseState | None,
     expected: Expected,
     options: str,
+    carrier: str,
 ) -> str:
     if check.status is not Status.FAIL:
         return check.hint
@@ -54,14 +57,14 @@ def _step(
     if check.id in ("phase", "signal_path_string"):
         if any(each.class_path is None and each.backend.value == OBJECT_STORAGE_BACKEND for each in resolutions):
             # The class is the right one and does not import: no setting mends that.
-            return way_out.hard_step(options)
+            return way_out.hard_step(options, carrier)
         held = None if database is None else one_path(database)
         if held is None and database is not None and database.elsewhere:
             return f"xcomctl refs --foreign{options}"  # under no one path do all of them resolve
         path = held or expected.path or next((str(each.path.value) for each in resolutions if each.path.value), None)
         worst = next((phase for phase in _WORST if phase in phases), Phase.MISCONFIGURED.value)
-        return next(way_out.steps(worst, path, options))
+        return next(way_out.steps(worst, path, options, carrier))
     if check.id == "store" and Phase.OFFLOAD.value in phases:
         # Small values keep flowing under dual-read, and reads of references fail loud and are tried again.
-        return f"{check.hint}; if it stays away: {next(way_out.steps(Phase.OFFLOAD.value, None, options))}"
+        return f"{check.hint}; if it stays away: {next(way_out.steps(Phase.OFFLOAD.value, None, options, carrier))}"
     return check.hint

@@ -121,6 +121,7 @@ def _look(
         return status.report(
             seen, expected, Recent.read(journal, name), asked=asked, scan_problem=problem, deployment=name,
             signatures=signatures, fail_on_warn=args.fail_on_warn, options=options,
+            carrier=contexts.carrier_option(args, chosen),
         )  # fmt: skip
 
 
