@@ -34,7 +34,7 @@ from xcomctl.model.phases import BASE_XCOM, Phase
 from xcomctl.model.rehydrate import JSON_STRING
 from xcomctl.model.settings import settings_for
 
-BUDGET_S = 600
+BUDGET_S = 900
 HELD = "held"
 #: A run whose value is a string that parses as JSON, above the threshold.
 STRINGS_DAG, STRINGS = "gone_rehydrate", "strings"
@@ -48,9 +48,8 @@ class Way:
 
     def __init__(self, site: StoodUp, folder: Path) -> None:
         self.site, self.journal = site, folder / "journal.jsonl"
-        self.reference = next(
-            value for value in values(site, FINISHED).values() if str(value).startswith(site.base_path)
-        )
+        self.reference = values(site, FINISHED)["produce"]
+        assert self.reference.startswith(site.base_path)
 
     def push_late(self) -> None:
         """While ``inline`` is deployed a process from before pushes, as a reference, what it has pushed before."""
@@ -139,7 +138,7 @@ def down(line: str, folder: Path) -> dict[str, Any]:
         assert untold(entries_of(way.journal)) == []
         assert LocalJournal(way.journal).locks() == []
         status = run(way.typed("status", "--full", "-o", "json")).orderly()
-        assert [each["phase"] for each in status.record["contexts"]] == ["inline"], status.out
+        assert [each["resolution"]["phase"] for each in status.record["contexts"]] == ["inline"], status.out
         late = way.entries("killswitch.late")[-1].data["answer"]
         assert (late["rows"], late["left"]) == (1, {})
         return asked

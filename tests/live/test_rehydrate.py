@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -378,39 +377,3 @@ def put(walk: Walk, run_id: str, key: str, text: str) -> None:
         walk,
         f"UPDATE xcom SET value = {column_value(walk, text)} WHERE run_id = {literal(run_id)} AND key = {literal(key)}",
     )
-
-
-# --- memory --------------------------------------------------------------------------------------------------------------
-
-FEW, MANY, SLOPE_BYTES = 1_000, 10_000, 20_000_000
-
-
-@pytest.mark.first_line_only
-def test_memory_does_not_grow_with_the_rows(walk, there, measure):
-    """All of these rows name one object, which is read for each of them; nothing is written, so that it can be done twice."""
-    process = psutil.Process(there.process.pid)
-    with pushed(walk, there, "many", values={"one": VALUE}):
-
-        def peak(start: int, end: int) -> int:
-            copies_of(walk, DAG, "many", TASK, "one", start, end - 1)
-            there.begin("run", query={"write": False, "jobs": 8, **of("many")}, kill_at="", after=1, race={})
-            ended = threading.Event()
-            most: list[int] = []
-
-            def watch() -> None:
-                while not ended.wait(0.05):
-                    most.append(process.memory_info().rss)
-
-            watching = threading.Thread(target=watch)
-            watching.start()
-            try:
-                answer = there.finish()["answer"]
-            finally:
-                ended.set()
-                watching.join()
-            assert (answer["rows"], answer["requests"]) == (end, end)
-            return max(most)
-
-        few, many = peak(0, FEW), peak(FEW - 1, MANY)
-    measure("rehydrate_memory_slope_bytes", many - few)
-    assert many - few < SLOPE_BYTES

@@ -7,11 +7,13 @@ import json
 import os
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.rehydrating import (
@@ -127,3 +129,48 @@ def test_killed_before_it_commits_it_is_called_again_and_nothing_is_lost(install
     read = there.push(run_id, values={f"k{number:02}": {**VALUE, "number": number} for number in range(12)})
     with installed.context() as doomed:
         assert_survives(there, doomed, read, SWAPPED, **of(run_id))
+
+
+# --- memory --------------------------------------------------------------------------------------------------------------
+
+#: The allocator takes some 20 MB until it has enough, and no more for 20,000 rows; as many values alone would be 100 MB.
+FEW, MANY, SLOPE_BYTES = 1_000, 10_000, 40_000_000
+
+
+@pytest.mark.first_line_only
+def test_memory_does_not_grow_with_the_rows(there, run_id, measure):
+    """All of these rows name one object, which is read for each of them; nothing is written, so that it can be done twice.
+
+    Pages of rows and objects are read by the same code whatever the database and the store, and from a folder at once."""
+    process = psutil.Process(there.process.pid)
+    there.push(run_id, values={"one": VALUE})
+
+    def peak(start: int, end: int) -> int:
+        columns = "dag_run_id, task_id, map_index, dag_id, run_id, value, timestamp"
+        there.sql(
+            f"WITH RECURSIVE more (n) AS (SELECT {start + 1} UNION ALL SELECT n + 1 FROM more WHERE n + 1 < {end}) "
+            f"INSERT INTO xcom (key, {columns}) SELECT 'one_' || n, {columns} FROM xcom, more "
+            "WHERE run_id = :run_id AND key = 'one'",
+            run_id=run_id,
+        )
+        there.begin("run", query={"write": False, "jobs": 8, **of(run_id)}, kill_at="", after=1, race={})
+        ended = threading.Event()
+        most: list[int] = []
+
+        def watch() -> None:
+            while not ended.wait(0.05):
+                most.append(process.memory_info().rss)
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            answer = there.finish()["answer"]
+        finally:
+            ended.set()
+            watching.join()
+        assert (answer["rows"], answer["requests"]) == (end, end)
+        return max(most)
+
+    few, many = peak(0, FEW), peak(FEW - 1, MANY)
+    measure("rehydrate_memory_slope_bytes", many - few)
+    assert many - few < SLOPE_BYTES
