@@ -16,14 +16,16 @@ from xcomctl.rehearsal import environments
 from xcomctl.rehearsal.rehearse import Plan, Rehearsal
 from xcomctl.report.progress import progress_for
 
-#: The line on which tests run that need to run on one line only (marker ``first_line_only``).
+#: The line on which tests run that need to run on one line only (marker ``first_line_only``; ``other_line_only`` for those
+#: of which there is more time on another one).
 FIRST_LINE = "3.3"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what one line proves for both."""
-    if config.getoption("--airflow") != FIRST_LINE:
-        once = [item for item in items if item.get_closest_marker("first_line_only")]
+    first = config.getoption("--airflow") == FIRST_LINE
+    once = [item for item in items if item.get_closest_marker("other_line_only" if first else "first_line_only")]
+    if once:
         config.hook.pytest_deselected(items=once)
         items[:] = [item for item in items if item not in once]
 

@@ -1,10 +1,11 @@
-"""``xcomctl killswitch`` on the walk: soft, then hard with a backend that does not import, killed on the way and called again.
+"""``xcomctl killswitch`` on the walk, killed on the way and called again: soft and on to ``inline``, and hard with a backend
+that does not import.
 
-After the walk the fleet is put into ``offload`` once more, with a run at the hold point. On one line calls are killed right
-after a step was announced, on the other right before it is recorded that it was done: together, at each step of the journal.
-On the first line hard rehydrates, below a base path of its own so that what the walk left behind stays; on the other its
-store does not answer, and the producer runs again. What is the desk's alone, and soft, which each walk plays to its end, is
-proven on the first line.
+After the walk the fleet is put into ``offload`` once more, with a run at the hold point. On one line calls of hard are killed
+right after a step was announced, on the other right before it is recorded that it was done: together, at each step of the
+journal. What is rehydrated lies below a base path of its own, so that what the walk left behind stays. On the first line
+hard rehydrates; on the other its store does not answer, and the producer runs again. What is the desk's alone, and soft, are
+proven on the first line, the way on to ``inline`` on the other.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from tests.support.rows import gone_dag
 from tests.support.walk import THRESHOLD, Walk, literal, sql
 from xcomctl.deployment.carriers.env_file import EnvFile
 from xcomctl.model import settings
+from xcomctl.model.killswitch import Way
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Phase
 from xcomctl.model.settings import BACKEND, settings_for
 
 MINE, RUN, SIZE = "switched_consumers", "killswitch-held", 3 * THRESHOLD
+EXIT_RUN = "killswitch-exit"
 #: DAGs of one file: paused before, and not.
 PAUSED_BEFORE, NOT_PAUSED = "killswitch_was_paused", "killswitch_was_not"
 TWO_DAGS = f"""
@@ -96,8 +99,8 @@ class Switching:
     def settings(self) -> dict[str, str]:
         return EnvFile.read(self.carrier).settings()
 
-    def references(self) -> int:
-        of_it = f"dag_id = {literal(MINE)} AND run_id = {literal(RUN)}"
+    def references(self, run_id: str = RUN) -> int:
+        of_it = f"dag_id = {literal(MINE)} AND run_id = {literal(run_id)}"
         value = "convert_from(value, 'UTF8')" if self.walk.line == "2" else "value #>> '{}'"
         rows = sql(self.walk, f"SELECT count(*) FROM xcom WHERE {of_it} AND {value} LIKE '%{self.walk.base_path}/%'")
         return int(rows[0][0])
@@ -112,6 +115,22 @@ def soft(switching: Switching) -> dict[str, Any]:
     seen["done"] = switching.call("soft", "-o", "json")
     seen["references"] = switching.references()
     seen["exit"] = switching.call("soft", "--to", "inline", "--dry-run", "-o", "json")
+    return seen
+
+
+def exit_way(switching: Switching) -> dict[str, Any]:
+    """Soft, then on to ``inline``, killed with each step done and nothing of it recorded."""
+    seen: dict[str, Any] = {"held": switching.references(EXIT_RUN), "soft": switching.call("exit_way")}
+    seen["calls"] = {
+        step: switching.call("exit_way", "--to", "inline", killed=f"killswitch.{step}:unrecorded")
+        for step in Way.EXIT.steps
+    }
+    seen["done"] = switching.call("exit_way", "--to", "inline", "-o", "json")
+    switching.walk.rehearsal.stage.hold(False)
+    dags.wait_for_run(switching.walk, MINE, EXIT_RUN)
+    api = switching.walk.sandbox.airflow.api
+    seen["references"], seen["settings"] = switching.references(EXIT_RUN), switching.settings()
+    seen["tasks"] = [(each.state, each.try_number) for each in api.task_instances(MINE, EXIT_RUN)]
     return seen
 
 
@@ -181,17 +200,27 @@ def seen(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
     try:
         file.write_text(TWO_DAGS)
         dags.add(walk, MINE)
-        base_path = f"{walk.base_path}/killswitch" if walk.line == "3" else walk.base_path
-        walk.sandbox.redeploy(settings_for(Phase.OFFLOAD, base_path, THRESHOLD), lambda what: None)
-        airflow.wait_for_dag(PAUSED_BEFORE, lambda what: None)
-        airflow.api.set_paused(PAUSED_BEFORE, True)
-        stage.hold(True)
-        dags.hold_run(walk, MINE, RUN, SIZE)
+
+        def offloading(base_path: str, run_id: str) -> None:
+            """With a run at the hold point."""
+            walk.sandbox.redeploy(settings_for(Phase.OFFLOAD, base_path, THRESHOLD), lambda what: None)
+            airflow.wait_for_dag(PAUSED_BEFORE, lambda what: None)
+            airflow.api.set_paused(PAUSED_BEFORE, True)
+            stage.hold(True)
+            dags.hold_run(walk, MINE, run_id, SIZE)
+
+        own = f"{walk.base_path}/killswitch"
         with deploying(walk.sandbox) as deploy:
             switching = Switching(walk, deploy, tmp_path_factory.mktemp("killswitch"))
-            found: dict[str, Any] = {"held": switching.references()}
+            found: dict[str, Any] = {}
+            if walk.line == "2":
+                offloading(own, EXIT_RUN)
+                found["exit_way"] = exit_way(switching)
+            offloading(own if walk.line == "3" else walk.base_path, RUN)
+            found["held"] = switching.references()
             for play in (soft, hard) if walk.line == "3" else (hard,):
                 found[play.__name__] = play(switching)
+            for play in (play for play in (exit_way, soft, hard) if play.__name__ in found):
                 lines = switching.journal(play.__name__).read_text().splitlines()
                 found[play.__name__]["journal"] = [json.loads(line) for line in lines]
         yield found
@@ -247,6 +276,31 @@ def test_soft_is_gone_on_with_after_a_kill_and_every_context_has_it(seen: dict[s
 @pytest.mark.first_line_only
 def test_soft_touches_no_reference(seen: dict[str, Any]) -> None:
     assert seen["soft"]["references"] == seen["held"] == 1
+
+
+# --- on to inline
+
+
+@pytest.mark.other_line_only
+def test_on_to_inline_no_kill_loses_anything_and_nothing_runs_again(seen: dict[str, Any]) -> None:
+    found = seen["exit_way"]
+    assert found["held"] == 1 and found["soft"].orderly().code == 0
+    for step, done in found["calls"].items():
+        assert done.code == -signal.SIGKILL, (step, done.code, done.out, done.err)
+    done = found["done"].orderly()
+    assert (done.code, done.record["verdict"], done.record["way"]) == (0, "ok", "exit"), done.out
+    assert {step["status"] for step in done.record["steps"]} == {"done"}
+    assert found["references"] == 0 and found["settings"][BACKEND.env] == BASE_XCOM
+    assert set(found["tasks"]) == {("success", 1)}
+
+
+@pytest.mark.other_line_only
+def test_on_to_inline_every_step_is_on_record_however_often_it_was_begun(seen: dict[str, Any]) -> None:
+    journal = seen["exit_way"]["journal"]
+    told = [each for each in journal if each["action"] == "killswitch.rehydrate" and each["verdict"]]
+    assert [each["verdict"] for each in told] == ["ok"]  # it was done by a call that could not say so any more
+    assert {f"killswitch.{step}" for step in Way.EXIT.steps} <= set(actions(journal))
+    assert actions(journal)[-1] == "killswitch"
 
 
 # --- hard
