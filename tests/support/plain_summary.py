@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
+from statistics import fmean
 
 import pytest
 
@@ -74,15 +75,15 @@ def render(
 
 
 def _areas(results: list[PartResult], areas: list[Area]) -> list[str]:
-    """What each area took; the parts that it is in run side by side, so the longest of them is what it costs."""
+    """What each area took of the parts that it is in, and what it costs: they run side by side, so by their mean."""
     parts = [result for result in results if result.spent]
     if not parts or not areas:
         return []
     shared = {result.name: result.spent.get(SHARED, 0) for result in parts}
-    lines = ["", "of " + " and ".join(shared) + ":", _row("what is shared", max(shared.values()), None, None, shared)]
+    lines = ["", "of " + " and ".join(shared) + ":", _row("what is shared", fmean(shared.values()), None, None, shared)]
     for area in areas:
         each = {result.name: area.seconds(result.spent) for result in parts}
-        lines.append(_row(area.name, max(each.values()), area.budget_s, None, each))
+        lines.append(_row(area.name, fmean(each.values()), area.budget_s, None, each))
     return lines
 
 

@@ -94,8 +94,8 @@ def test_what_a_session_shares_is_not_booked_on_the_file_that_came_first(tmp_pat
     assert sum(spent.values()) >= 0.8
 
 
-def test_an_area_costs_what_the_longer_of_its_parts_spent_on_it() -> None:
-    areas = [Area("pulls", 25, ("pull",)), Area("others", 1, ("refs", "x"))]
+def test_an_area_costs_what_its_parts_spent_on_it_side_by_side() -> None:
+    areas = [Area("pulls", 14, ("pull",)), Area("others", 1, ("refs", "x"))]
     results = [
         PartResult("live-a", 50, Counts(1), spent={"test_pull.py": 20.0, "test_pull_more.py": 6.0, SHARED: 9.0}),
         PartResult("live-b", 50, Counts(1), spent={"test_pull.py": 3.0, "test_refs.py": 0.5, SHARED: 7.0}),
@@ -104,9 +104,9 @@ def test_an_area_costs_what_the_longer_of_its_parts_spent_on_it() -> None:
     lines = render(results, areas=areas).splitlines()
     at = lines.index("of live-a and live-b:")
     assert [" ".join(line.split()) for line in lines[at + 1 : at + 4]] == [
-        "what is shared 9.0 s live-a 9 s, live-b 7 s",
-        "pulls 26.0 s of 25 s OVER live-a 26 s, live-b 3 s",
-        "others 0.5 s of 1 s live-a 0 s, live-b 0 s",
+        "what is shared 8.0 s live-a 9 s, live-b 7 s",
+        "pulls 14.5 s of 14 s OVER live-a 26 s, live-b 3 s",
+        "others 0.2 s of 1 s live-a 0 s, live-b 0 s",
     ]
     assert lines[-1] == "3 passed, 0 failed"
     assert render(results[2:], areas=areas).splitlines()[-3].split()[0] == "lint"
