@@ -135,13 +135,13 @@ class Killswitch(Change):
 
     @contextlib.contextmanager
     def begun(self) -> Iterator[Typed]:
-        self.run = f"{self.target.value}-{self.number}"
-        self.site.hold(True)
-        dags.hold_run(self.site, MINE, self.run, SIZE)
-        self.offloaded()
-        self.edits(self.site.carrier, self.target)
-        assert references(self.site, self.run) == 1
+        self.run = f"{type(self).__name__.lower()}-{self.number}"
         try:
+            self.site.hold(True)
+            dags.hold_run(self.site, MINE, self.run, SIZE)
+            self.offloaded()
+            self.edits(self.site.carrier, self.target)
+            assert references(self.site, self.run) == 1
             with self.site.deploying() as self.deploy:
                 yield self.command()
         finally:
