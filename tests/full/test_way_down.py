@@ -51,12 +51,19 @@ class Way:
         self.reference = values(site, FINISHED)["produce"]
         assert self.reference.startswith(site.base_path)
 
+    def deployed(self) -> None:
+        """Under ``dual-read`` the run in flight goes on to its end: the next deploy would end what runs in a LocalExecutor."""
+        if BASE_XCOM in self.site.carrier.read_text():
+            self.push_late()
+        else:
+            self.site.hold(False)
+            dags.wait_for_run(self.site, MINE, HELD)
+
     def push_late(self) -> None:
         """While ``inline`` is deployed a process from before pushes, as a reference, what it has pushed before."""
-        if BASE_XCOM in self.site.carrier.read_text():
-            of_it = f"dag_id = {literal(MINE)} AND run_id = {literal(FINISHED)} AND task_id = 'produce'"
-            value = column_value(self.site, self.reference)
-            sql(self.site, f"UPDATE xcom SET value = {value} WHERE {of_it} AND key = 'return_value'")
+        of_it = f"dag_id = {literal(MINE)} AND run_id = {literal(FINISHED)} AND task_id = 'produce'"
+        value = column_value(self.site, self.reference)
+        sql(self.site, f"UPDATE xcom SET value = {value} WHERE {of_it} AND key = 'return_value'")
 
     def killswitch(self, deploy: str, *more: str) -> Typed:
         return self.typed(
@@ -125,7 +132,7 @@ def down(line: str, folder: Path) -> dict[str, Any]:
         assert (references(site, FINISHED), references(site, HELD)) == (2, 1)
         with like_json(site, folder) as read:
             way = Way(site, folder)
-            with site.deploying(way.push_late) as deploy:
+            with site.deploying(way.deployed) as deploy:
                 asked = by_command(way, deploy)
             assert read() == f"str({LIKE_JSON!r})"
         # The run went on under ``dual-read``; nothing ran twice, and every value is in the database.
