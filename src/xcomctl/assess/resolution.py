@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.model.phases import BASE_XCOM_SPELLINGS, OBJECT_STORAGE_BACKEND, Phase, path_problem
 from xcomctl.model.preflight import CONTEXT, ContextReport, PreflightAnswer
 from xcomctl.model.redaction import redact
@@ -27,6 +28,13 @@ class Expected:
     backend: str = OBJECT_STORAGE_BACKEND
     path: str | None = None
     threshold: int | None = None
+
+    def or_planned(self, planned: SettingsEntry | None) -> Expected:
+        """What was asked for, and for the rest what the deployment plans."""
+        if planned is None:
+            return self
+        threshold = planned.threshold if self.threshold is None else self.threshold
+        return Expected(self.backend, self.path or planned.path, threshold)
 
     def counting(self, asked: Expected, phase: str) -> Expected:
         """What of it counts in a phase: what was ``asked`` for always, what is merely planned where it applies.

@@ -45,8 +45,8 @@ class Back(Step):
                 work.stored = self._command(work).look(work.waiting)
             except TooMuch as error:
                 if work.way is not Way.HARD:
-                    hint = f"{error.hint.partition(',')[0]}, or a part at a time before: xcomctl rehydrate --dag-id DAG"
-                    raise UserError(error.message, f"{hint}{work.wanted.options}", error.verdict) from error
+                    part = f"or a part at a time before: xcomctl rehydrate --dag-id DAG{work.wanted.options}"
+                    raise TooMuch(error.message, error.enough, part) from error
                 work.runs = UNFINISHED
                 kept = [f"finished runs keep their references: {error.message} (--max-bytes)"]
                 work.stored = self._command(work).look(work.waiting)

@@ -68,7 +68,11 @@ Waiting = Callable[[str], None]
 
 
 class TooMuch(UserError):
-    """More bytes than may be written into the database; nothing was."""
+    """More bytes than may be written into the database; nothing was. ``enough`` is the option that would allow them."""
+
+    def __init__(self, message: str, enough: str, otherwise: str) -> None:
+        super().__init__(message, f"{enough}, {otherwise}", Verdict.REFUSED)
+        self.enough = enough
 
 
 class Rehydrate:
@@ -163,8 +167,8 @@ class Rehydrate:
             raise TooMuch(
                 f"{units.count(totals.references, 'reference')} point to {units.size(totals.reference_bytes)}, and at most "
                 f"{units.size(self.query.max_bytes)} are written into the database unless more is asked for",
-                f"--max-bytes {totals.reference_bytes}, or a part of it: --dag-id, --runs unfinished",
-                Verdict.REFUSED,
+                f"--max-bytes {totals.reference_bytes}",
+                "or a part of it: --dag-id, --runs unfinished",
             )
 
     def refuse_unless_quiet(self, waiting: Waiting) -> None:

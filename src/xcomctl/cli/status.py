@@ -102,14 +102,8 @@ def _look(
     from xcomctl.assess.recent import Recent
     from xcomctl.assess.resolution import Expected
 
-    planned = chosen.settings if chosen is not None else None
     asked = Expected(path=args.expect_path, threshold=args.expect_threshold)
-    expected = asked
-    if planned is not None:
-        expected = Expected(
-            path=asked.path or planned.path,
-            threshold=planned.threshold if asked.threshold is None else asked.threshold,
-        )
+    expected = asked.or_planned(chosen.settings if chosen is not None else None)
     name = chosen.name if chosen is not None else None
     journal = contexts.journal(args, chosen)
     more = contexts.base_path_params(args, chosen)

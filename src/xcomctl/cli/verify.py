@@ -119,11 +119,8 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
     from xcomctl.model.verdicts import Check, Status
     from xcomctl.model.verification import RESOLUTION, VerifyReport
 
-    planned = chosen.settings if chosen is not None else None
-    asked = expected = Expected(args.expect_backend, args.expect_path, args.expect_threshold)
-    if planned is not None:
-        threshold = planned.threshold if asked.threshold is None else asked.threshold
-        expected = Expected(asked.backend, asked.path or planned.path, threshold)
+    asked = Expected(args.expect_backend, args.expect_path, args.expect_threshold)
+    expected = asked.or_planned(chosen.settings if chosen is not None else None)
     entry = api.entry(args, chosen)
     reaches = contexts.reaches_beside(entry, args, chosen)
     with contextlib.ExitStack() as stack:

@@ -191,7 +191,7 @@ def test_a_store_that_does_not_answer_stops_the_exit_and_no_hard_one(
 
 def test_no_more_is_moved_than_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit is refused with what would do; a hard one leaves finished runs theirs, and says so."""
-    much = TooMuch("9 references point to 20 GiB", "--max-bytes 20, or a part of it: --dag-id", Verdict.REFUSED)
+    much = TooMuch("9 references point to 20 GiB", "--max-bytes 20", "or a part of it: --dag-id")
     with pytest.raises(UserError, match="20 GiB") as refused:
         played(step(monkeypatch, Command(on_look=much)), desk.work(Way.EXIT), [])
     assert refused.value.verdict is Verdict.REFUSED
