@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xcomctl.cli import api, contexts
-from xcomctl.model.rehydrate import MAX_BYTES
 
 if TYPE_CHECKING:
     from xcomctl.change.killswitch import Wanted
@@ -45,7 +44,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what.add_argument("--path", metavar="URL", help="the base path to write, where it resolves nowhere (default: the carrier's, else the deployment's)")  # fmt: skip
     what.add_argument("--deploy", metavar="'COMMAND'", type=_command, help="run this deploy (default: wait until you have deployed)")  # fmt: skip
     what.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long each wait may take (default: 3600)")  # fmt: skip
-    what.add_argument("--max-bytes", metavar="BYTES", type=contexts.size, default=MAX_BYTES, help="write at most so much back into the database (default: 10GiB; above it --to inline is refused, and with --hard finished runs keep their references)")  # fmt: skip
+    what.add_argument("--max-bytes", metavar="BYTES", type=contexts.size, help="write at most so much back into the database (default: 10GiB; above it --to inline is refused, and with --hard finished runs keep their references)")  # fmt: skip
     what.add_argument("-y", "--yes", action="store_true", help="answer every question with yes")
     what.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
     what.add_argument("--abandon", action="store_true", help="end one that was begun: put the DAGs back as they were, and do nothing else")  # fmt: skip
@@ -133,6 +132,7 @@ def _end(args: argparse.Namespace, report: KillswitchReport, wanted: Wanted) -> 
 def _wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted:
     from xcomctl.change.killswitch import Wanted
     from xcomctl.deployment.deployments import SettingsEntry
+    from xcomctl.model.rehydrate import MAX_BYTES
 
     return Wanted(
         carrier=args.carrier or (chosen.carrier if chosen is not None else None),
@@ -143,7 +143,7 @@ def _wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted:
         only_at_risk=args.only_at_risk,
         clear=tuple(args.clear),
         past_barrier=args.past_barrier,
-        max_bytes=args.max_bytes,
+        max_bytes=args.max_bytes or MAX_BYTES,
         base_path=args.base_path,
         options=contexts.spelled(args),
     )
@@ -181,7 +181,7 @@ def _again(args: argparse.Namespace, report: KillswitchReport) -> str:
         words += [f"--{option.replace('_', '-')}", redact(str(value))] if value else []
     if not args.abandon:
         words += ["--timeout", f"{args.timeout:g}"] if args.timeout != _TIMEOUT_S else []
-        words += ["--max-bytes", str(args.max_bytes)] if args.max_bytes != MAX_BYTES else []
+        words += ["--max-bytes", str(args.max_bytes)] if args.max_bytes else []
         words += ["--only-at-risk"] if args.only_at_risk else []
         for task in args.clear:
             words += ["--clear", task]

@@ -18,6 +18,7 @@ from xcomctl.cli import killswitch
 from xcomctl.cli.main import build_parser, main
 from xcomctl.model.killswitch import Way
 from xcomctl.model.killswitch_report import DONE, TO_DO, KillswitchReport, Played, Sees, recommend
+from xcomctl.model.rehydrate import MAX_BYTES
 from xcomctl.model.verdicts import Verdict
 from xcomctl.report.confirmation import NotConfirmed
 
@@ -41,6 +42,12 @@ def test_usage_errors(arguments: list[str], said: str, capsys: pytest.CaptureFix
     assert left.value.code == 2 and said in capsys.readouterr().err
 
 
+def test_how_much_goes_back_into_the_database_is_bounded_unless_more_is_said() -> None:
+    for typed, bound in (([], MAX_BYTES), (["--max-bytes", "2GiB"], 2 * 2**30)):
+        args = build_parser().parse_args(["killswitch", *typed])
+        assert killswitch._wanted(args, None).max_bytes == bound
+
+
 @pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
 def test_a_fleet_that_does_not_answer_is_inconclusive_and_leaves_nothing(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -61,6 +68,7 @@ def test_a_fleet_that_does_not_answer_is_inconclusive_and_leaves_nothing(
         ),
         # The hard one that was begun is gone on with, whatever else is asked for: the two do not go together.
         ("--to inline --carrier .env -D prod", "--hard --carrier .env -D prod"),
+        ("--hard --max-bytes 2GiB --carrier .env", f"--hard --carrier .env --max-bytes {2 * 2**30}"),
         # What ends one does not go on with it.
         ("--abandon --timeout 60 --api http://a --journal j -D prod", "--abandon --api http://a -D prod --journal j"),
     ],
