@@ -223,6 +223,7 @@ def test_the_run_in_flight_comes_first_among_those_at_risk(walk: Walk) -> None:
     assert finished["state"] not in ("queued", "running")
 
 
+@pytest.mark.first_line_only
 def test_memory_does_not_grow_with_the_rows(walk: Walk, measure: Callable[[str, Any], None]) -> None:
     dag, run, task = "refs_memory", "manual__1", "task"
     value = column_value(walk, f"{walk.base_path}/{dag}/{run}/{task}/{UUID}")

@@ -29,7 +29,6 @@ def a_trusting_dag(walk: Walk) -> None:
 
 def after_the_flip(walk: Walk) -> dict[str, Done]:
     """The walk's own run, and two that verify triggers: through the API, and through a context."""
-    mine = xcomctl(walk, "verify", *FLIPPED, "--logs", "-o", "json", fresh=True)
     conf = json.dumps({"crypto_group": "verify", "cell_sizes": [2_000, 30_000]})
     options, variables = api_options(walk)
     environment = {**walk.sandbox.airflow.environment(), **variables}
@@ -37,8 +36,9 @@ def after_the_flip(walk: Walk) -> dict[str, Done]:
     api = (*run, *options, "--logs", "--python", str(walk.python))
     folder = walk.sandbox.folder
     try:
-        triggered = together(
+        return together(
             {
+                "mine": lambda: xcomctl(walk, "verify", *FLIPPED, "--logs", "-o", "json", fresh=True),
                 "api": lambda: xcomctl(
                     walk, "verify", *api, variables=environment, journal=folder / "verify-api.jsonl"
                 ),
@@ -47,7 +47,6 @@ def after_the_flip(walk: Walk) -> dict[str, Done]:
         )
     finally:
         dags.forget_runs(walk, DAG_ID, "xcomctl-verify-%")
-    return {"mine": mine, **triggered}
 
 
 def when_something_is_wrong(walk: Walk) -> dict[str, Done]:
@@ -57,22 +56,22 @@ def when_something_is_wrong(walk: Walk) -> dict[str, Done]:
         journal = walk.sandbox.folder / f"verify-{name.replace(' ', '-')}.jsonl"
         return lambda: xcomctl(walk, "verify", *arguments, variables=offload(walk, **variables), journal=journal)
 
-    with missing_object(walk) as uri:
-        missing = verify("missing", *FLIPPED, "-o", "json")().orderly()
-        assert uri in missing.check("references_resolve")["detail"]
+    runs = sql(walk, "SELECT count(*) FROM dag_run")
+    with missing_object(walk) as uri:  # which none of the others looks for
+        found = together(
+            {
+                "missing": verify("missing", *FLIPPED, "-o", "json"),
+                "unreachable": verify("unreachable", *FLIPPED, "-o", "json", **unreachable(walk)),
+                "no run": verify("no run", "-d", DAG_ID, "-r", "none"),
+                "no dag": verify("no dag", "-d", "nothing_of_that_name"),
+            }
+        )
+    assert uri in found["missing"].orderly().check("references_resolve")["detail"]
     large = {"by_trigger": column_value(walk, "x" * (2 * THRESHOLD))}
     with xcoms_of(walk, DAG_ID, OFFLOAD_RUN, HOLD, large):
-        bypassed = verify("bypassed", *FLIPPED, "-o", "json")()
-    runs = sql(walk, "SELECT count(*) FROM dag_run")
-    found = together(
-        {
-            "unreachable": verify("unreachable", *FLIPPED, "-o", "json", **unreachable(walk)),
-            "no run": verify("no run", "-d", DAG_ID, "-r", "none"),
-            "no dag": verify("no dag", "-d", "nothing_of_that_name"),
-        }
-    )
+        found["bypassed"] = verify("bypassed", *FLIPPED, "-o", "json")()
     assert sql(walk, "SELECT count(*) FROM dag_run") == runs
-    return {**found, "missing": missing, "bypassed": bypassed}
+    return found
 
 
 def a_trusting_run_in_flight(walk: Walk) -> None:
@@ -95,18 +94,18 @@ def every_task_succeeded_on_a_path(walk: Walk) -> dict[str, Any]:
         return lambda: xcomctl(walk, "verify", *seen, variables=variables, journal=kept)
 
     try:
-        by_api = together(
+        found = together(
             {
                 "api": alone("api-trusting", *arguments),
                 "failed": alone("api-failed", "-d", DAG_ID, "-r", IN_FLIGHT_RUN),
+                "reverted": lambda: xcomctl(walk, "verify", *arguments, "--logs", "-o", "json", journal=journal),
+                "text": lambda: xcomctl(walk, "verify", *arguments, "-q"),
             }
         )
-        reverted = xcomctl(walk, "verify", *arguments, "--logs", "-o", "json", journal=journal)
-        text = xcomctl(walk, "verify", *arguments, "-q")
         later = xcomctl(walk, "verify", *arguments, "-o", "json", variables=offload(walk), journal=journal)
     finally:
         dags.forget_dag(walk, dags.DAG_ID)
-    return {"states": states, "reverted": reverted, "text": text, "later": later, **by_api}
+    return {"states": states, "later": later, **found}
 
 
 VISITS = {
