@@ -58,8 +58,9 @@ sys.meta_path.insert(0, Missing())
 """
 CHANGING = ("pause", "revert", "deploy", "clear", "unpause")
 HARD = ("pause", "revert", "deploy", "confirm", "wait", "rehydrate", "clear", "unpause", "watch")
-#: Where hard is killed with the step done and nothing of it recorded; the rest of them in the way on to ``inline``.
+#: Where a call is killed with the step done and nothing of it recorded: what both have is killed once; soft is in its revert.
 UNRECORDED = ("pause", "confirm", "rehydrate", "clear", "unpause")
+ON_THE_WAY = ("settle", "rehydrate", "deploy", "wait", "late", "watch")
 GONE, GONE_RUN, GONE_TASK = "killswitch_gone", "manual__1", "old"
 
 
@@ -75,24 +76,25 @@ class Switching:
         self.api, self.login = api_options(walk)
         #: What has the store not answer.
         self.away: dict[str, str] = {}
-        #: Whether the backend does not import, and whether the target of hard is what every process started with.
-        self.broken = self.deployed = False
+        #: Whether the backend does not import.
+        self.broken = False
 
     def journal(self, name: str) -> Path:
         return self.folder / f"{name}.jsonl"
 
     def call(self, name: str, *arguments: str, killed: str | None = None) -> Done:
-        """In a context that has what the carrier says when it is asked; once all is deployed, in one that is loaded already."""
-        via = shlex.split(reading(self.carrier))
+        """In a context that has what the carrier says when it is asked, and is loaded already unless its backend is broken."""
+        via, door = self.walk.warm.carried(self.carrier)
         if self.broken:
-            via += ["env", f"PYTHONPATH={self.folder / 'broken'}"]
-        where = ["--via", shlex.join(via), "--python", str(self.walk.python)]
-        if self.deployed and "--api" not in arguments:
-            where = []
+            via, door = (
+                shlex.join([*shlex.split(reading(self.carrier)), "env", f"PYTHONPATH={self.folder / 'broken'}"]),
+                {},
+            )
+        where = ["--via", via, "--python", str(self.walk.python)]
         return xcomctl(
             self.walk, "killswitch", "--carrier", str(self.carrier), "--deploy", self._deploy, "--timeout", "240", "-y",
             *arguments, *where,
-            variables={**self.walk.sandbox.airflow.environment(), **self.login, **self.away}, journal=self.journal(name), killed_after=killed,
+            variables={**self.walk.sandbox.airflow.environment(), **self.login, **self.away, **door}, journal=self.journal(name), killed_after=killed,
         )  # fmt: skip
 
     def pauses(self) -> dict[str, bool]:
@@ -125,7 +127,7 @@ def exit_way(switching: Switching) -> dict[str, Any]:
     seen: dict[str, Any] = {"held": switching.references(EXIT_RUN), "soft": switching.call("exit_way")}
     seen["calls"] = {
         step: switching.call("exit_way", "--to", "inline", killed=f"killswitch.{step}:unrecorded")
-        for step in Way.EXIT.steps
+        for step in ON_THE_WAY
     }
     seen["done"] = switching.call("exit_way", "--to", "inline", "-o", "json")
     switching.walk.rehearsal.stage.hold(False)
@@ -152,7 +154,9 @@ def hard(switching: Switching) -> dict[str, Any]:
     for kill in kills:
         step = kill.partition(":")[0].rpartition(".")[2]
         if step == ("rehydrate" if moment == "unrecorded" else "clear"):
+            switching.broken = False
             seen["blocked"], seen["restarting"] = blocked(switching)
+        switching.broken = len(calls) < 2  # and imports again from then on
         through = switching.api if step == "unpause" else ()
         calls[kill] = switching.call("hard", "--hard", *through, killed=kill)
         seen[f"pauses after {step}"] = switching.pauses()
@@ -160,6 +164,7 @@ def hard(switching: Switching) -> dict[str, Any]:
     walk.rehearsal.stage.hold(False)
     seen["calls"] = calls
     seen["done"] = switching.call("hard", "-o", "json")
+    dags.wait_for_run(walk, MINE, RUN)
     seen["after"] = switching.pauses()
     seen["run"] = walk.sandbox.airflow.api.run(MINE, RUN).state
     seen["value"] = {each.task_id: each.state for each in walk.sandbox.airflow.api.task_instances(MINE, RUN)}
@@ -183,7 +188,6 @@ def blocked(switching: Switching) -> tuple[Done, str]:
         )
         try:
             waits = switching.call("hard", "--timeout", "1", "-o", "json")
-            switching.deployed = True
             switching.call("hard", "--timeout", "1", "--clear", f"{GONE}.{GONE_TASK}")
             return waits, sql(walk, f"SELECT state FROM task_instance WHERE {of_it}")[0][0]
         finally:

@@ -11,6 +11,7 @@ from tests.support.commands import Done, api_options, script, together, unreacha
 from tests.support.dags import forget_dag, parse_now
 from tests.support.object_store import owner
 from tests.support.preflight import offload
+from tests.support.visits import beside
 from tests.support.walk import Walk
 from xcomctl.cli.main import main
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
@@ -44,6 +45,7 @@ LINES = {
 }
 
 
+@beside
 def through_tasks(walk: Walk) -> Done:
     """The exported DAG, run for real in ``offload``, by the API on 3.x and by a context on 2.x. All of it is gone after."""
     folder = walk.sandbox.airflow.folder / "dags"

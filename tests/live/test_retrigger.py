@@ -10,6 +10,7 @@ from typing import Any
 from tests.support import dags
 from tests.support.commands import ROOT, Done, api_options, together, xcomctl
 from tests.support.rows import column_value, gone_dag, xcoms_of
+from tests.support.visits import beside
 from tests.support.walk import THRESHOLD, Walk, literal, sql
 from xcomctl.rehearsal.scenarios.interface import CONSUMERS, DAG_ID
 from xcomctl.rehearsal.scenarios.runbook import IN_FLIGHT_RUN
@@ -33,6 +34,7 @@ def tries(walk: Walk) -> dict[str, int]:
     return {each.task_id: each.try_number for each in walk.sandbox.airflow.api.task_instances(MINE, RUN)}
 
 
+@beside
 def healed_in_spite_of_kills(walk: Walk) -> dict[str, Any]:
     """After the bare revert, still in ``inline``: looks, then a call that is killed after each of its journal's entries."""
     dags.wait_for_run(walk, MINE, RUN)

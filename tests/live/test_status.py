@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.commands import Done, api_options, together, unreachable, xcomctl
 from tests.support.preflight import offload
+from tests.support.visits import beside
 from tests.support.walk import KEPT, OFFLOADED, THRESHOLD, Walk
 from xcomctl.model.phases import BASE_XCOM
 from xcomctl.model.settings import BACKEND, PATH
@@ -44,6 +45,7 @@ def with_a_run_in_flight(walk: Walk) -> dict[str, Done]:
     )
 
 
+@beside
 def after_the_break(walk: Walk) -> Done:
     """Reverted, and a consumer has failed on what it got; its log is to be had through the API."""
     options, login = api_options(walk)

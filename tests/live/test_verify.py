@@ -13,6 +13,7 @@ from tests.support import dags
 from tests.support.commands import Done, api_options, together, unreachable, xcomctl
 from tests.support.preflight import offload
 from tests.support.rows import column_value, xcoms_of
+from tests.support.visits import beside
 from tests.support.walk import OFFLOADED, SIZES, THRESHOLD, Walk, sql
 from xcomctl.model.settings import BACKEND, PATH
 from xcomctl.rehearsal.scenarios.interface import DAG_ID, HOLD
@@ -27,6 +28,7 @@ def a_trusting_dag(walk: Walk) -> None:
     dags.add(walk)
 
 
+@beside
 def after_the_flip(walk: Walk) -> dict[str, Done]:
     """The walk's own run, and two that verify triggers: through the API, and through a context."""
     conf = json.dumps({"crypto_group": "verify", "cell_sizes": [2_000, 30_000]})
@@ -79,6 +81,7 @@ def a_trusting_run_in_flight(walk: Walk) -> None:
     dags.hold_run(walk, dags.DAG_ID, TRUSTING_RUN, 3 * THRESHOLD)
 
 
+@beside
 def every_task_succeeded_on_a_path(walk: Walk) -> dict[str, Any]:
     """After the bare revert: as the contexts stand, and as one that was flipped back would see it afterwards."""
     api = walk.sandbox.airflow.api

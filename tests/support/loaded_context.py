@@ -2,6 +2,8 @@
 
     python loaded_context.py serve DESCRIPTOR          by the Python that has Airflow, in the context's environment
     python loaded_context.py call python -c PROGRAM    the command prefix, with the server's socket in a variable
+    python loaded_context.py carried FILE python -c …  the same with the variables of a ``.env`` file, of now: which server that
+                                                       needs is asked at the socket in another variable
 
 ``call`` hands its descriptors, its environment and its working directory to the server, whose child runs the program with
 them as ``python -c`` would, and ends as that child ends. A program: nothing of ours is imported here.
@@ -22,6 +24,8 @@ from typing import Any, NoReturn
 
 #: Names the server's socket to ``call``.
 VARIABLE = "XCOMCTL_TESTS_LOADED"
+#: Names the socket at which ``carried`` asks for a server.
+DOOR = "XCOMCTL_TESTS_DOOR"
 #: What an agent imports, by line and in its order: the XCom class is resolved here, by the settings of this environment.
 LOADED = {
     2: ("airflow.models.xcom", "airflow.io.path", "airflow.providers.amazon.aws.fs.s3", "s3fs"),
@@ -141,8 +145,25 @@ def call(words: list[str]) -> int:
     return status if status >= 0 else 128 - status
 
 
+def carried(file: str, words: list[str]) -> int:
+    """Call the server of an environment that has what the file carries now."""
+    import subprocess
+
+    door = os.environ.pop(DOOR)
+    said = subprocess.run(["sh", "-c", 'set -a; . "$1"; env -0', "sh", file], stdout=subprocess.PIPE, check=True).stdout
+    environment = dict(entry.split("=", 1) for entry in os.fsdecode(said).split("\0") if entry)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(door)
+        connection.sendall(json.dumps(environment).encode() + b"\0")
+        os.environ.clear()
+        os.environ.update(environment, **{VARIABLE: connection.recv(1 << 12).decode()})
+    return call(words)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(int(sys.argv[2]))
+    elif sys.argv[1] == "carried":
+        sys.exit(carried(sys.argv[2], sys.argv[3:]))
     else:
         sys.exit(call(sys.argv[2:]))

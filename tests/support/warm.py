@@ -9,6 +9,7 @@ tests take a context of their own, and each command has one that does.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -38,6 +39,10 @@ class WarmContexts:
         self._folder = tempfile.TemporaryDirectory(prefix="xcomctl-warm-")
         self._servers: dict[frozenset[tuple[str, str]], tuple[subprocess.Popen[bytes], str]] = {}
         self._lock = threading.Lock()
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(Path(self._folder.name, "door.sock")))
+        self._door.listen(64)
+        threading.Thread(target=self._let_in, name="warm-contexts", daemon=True).start()
         # One prefix for all of them: a context's name is its prefix, and tells the same context from another.
         self._prefix = (str(python), "-S", "-E", str(Path(loaded_context.__file__)), "call")
 
@@ -52,12 +57,18 @@ class WarmContexts:
             with suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+        self._door.close()
         self._folder.cleanup()
 
     @property
     def prefix(self) -> str:
         """The command prefix, as ``--via`` takes it, for a process with :meth:`environment`."""
         return shlex.join(self._prefix)
+
+    def carried(self, carrier: Path) -> tuple[str, dict[str, str]]:
+        """A prefix whose context is loaded with what this ``.env`` file says when it is called, and the variable that it needs."""
+        words = [*self._prefix[:-1], "carried", str(carrier)]
+        return shlex.join(words), {loaded_context.DOOR: self._door.getsockname()}
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The environment, and how the prefix finds the context that was loaded in it; loads one unless it was."""
@@ -74,6 +85,17 @@ class WarmContexts:
         return CommandReach(
             self._prefix, python=str(self._python), label="warm", env=self.environment(environment), through_shell=False
         )
+
+    def _let_in(self) -> None:
+        """Tell whoever asks with an environment which server has it loaded; until the door is closed."""
+        with suppress(OSError):
+            while True:
+                connection, _ = self._door.accept()
+                with connection:
+                    data = b""
+                    while not data.endswith(b"\0"):
+                        data += connection.recv(1 << 16)
+                    connection.sendall(self.environment(json.loads(data[:-1]))[loaded_context.VARIABLE].encode())
 
     def _load(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], str]:
         place = str(Path(self._folder.name, f"{len(self._servers)}.sock"))
