@@ -37,7 +37,7 @@ AREAS = (
     Area("pre-flight", 300, ("preflight",)),
     Area("after the flip", 300, ("refs", "pull", "probe", "verify", "status", "stored_shapes")),
     Area("up and down", 300, ("plan", "wait", "killswitch", "retrigger", "carriers", "journal")),
-    Area("rehydrate", 240, ("rehydrate", "store_contents")),
+    Area("rehydrate", 240, ("rehydrate", "way_out", "store_contents")),
 )
 _NO_TESTS = 5
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ class Airflow:
     port: int
     carrier: Path
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    services: list[Server] = field(default_factory=list)
+    services: dict[str, Server] = field(default_factory=dict)
     _api: AirflowApi | None = None
     _last_answer: str = ""
 
@@ -113,16 +113,14 @@ class Airflow:
             self._cli("users", "create", "-u", _USER, f"--password={self.password}", "-r", "Admin", *names)
 
     def start(self, waiting: Callable[[str], None]) -> float:
-        """Start every service and wait until each has a fresh heartbeat; the seconds that took."""
+        """Start every service that is not up and wait until each has a fresh heartbeat; the seconds that took."""
         began = time.monotonic()
         since = datetime.now(UTC)
         env = self.environment()
-        self.services = [
-            self.family.start(
-                Server(f"Airflow's {name}", self._airflow(*arguments), env, self.folder / f"{name}.log", self.folder)
-            )
-            for name, arguments in self._services().items()
-        ]
+        for name, arguments in self._services().items():
+            if name not in self.services:
+                server = Server(f"Airflow's {name}", self._airflow(*arguments), env, self.folder / f"{name}.log", self.folder)  # fmt: skip
+                self.services[name] = self.family.start(server)
         self.family.wait_until(
             lambda: self._healthy(since, waiting),
             "Airflow to be up",
@@ -132,10 +130,10 @@ class Airflow:
         )
         return time.monotonic() - began
 
-    def stop(self, grace_s: float = 20.0) -> None:
-        """End every service, all at once; what is left after ``grace_s`` seconds is killed."""
-        stop_all(self.services, grace_s)
-        self.services = []
+    def stop(self, grace_s: float = 20.0, but: Collection[str] = ()) -> None:
+        """End every service but these, all at once; what is left after ``grace_s`` seconds is killed."""
+        stop_all([server for name, server in self.services.items() if name not in but], grace_s)
+        self.services = {name: server for name, server in self.services.items() if name in but}
 
     def wait_for_dag(self, dag_id: str, waiting: Callable[[str], None]) -> None:
         """Wait until the DAG is parsed. Raises :class:`SandboxError` with Airflow's import error."""

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,11 +157,11 @@ class Sandbox:
         carrier = EnvFile.read(self.airflow.carrier)
         carrier.write(carrier.edit(settings))
 
-    def restart(self, waiting: Callable[[str], None]) -> float:
-        """Restart every process of Airflow with what the carrier says, as a deploy does; the seconds without service."""
+    def restart(self, waiting: Callable[[str], None], but: Collection[str] = ()) -> float:
+        """Restart every process of Airflow but these with what the carrier says, as a deploy does; the seconds without service."""
         began = time.monotonic()
         waiting("Airflow to stop")
-        self.airflow.stop()
+        self.airflow.stop(but=but)
         self.airflow.start(waiting)
         return time.monotonic() - began
 
