@@ -25,8 +25,8 @@ CHANGING = ("pause", "revert", "deploy", "clear", "unpause")
 HARD = ("pause", "revert", "deploy", "confirm", "wait", "rehydrate", "clear", "unpause", "watch")
 #: Where a call is killed with the step done and nothing of it recorded.
 UNRECORDED = ("pause", "confirm", "rehydrate", "clear", "unpause")
-#: More than the run's own value, and less than what finished runs hold with it.
-FEW = ("--max-bytes", str(sum(KEPT) + SIZE // 2))
+#: More than the run's own value, and less than what finished runs hold by themselves, so that these keep theirs.
+FEW = ("--max-bytes", str((SIZE + sum(KEPT)) // 2))
 GONE, GONE_RUN, GONE_TASK = "killswitch_gone", "manual__1", "old"
 
 
