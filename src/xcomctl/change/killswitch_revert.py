@@ -57,7 +57,10 @@ class Revert(Step):
         path = work.wanted.carrier
         carrier, edit = _edit(work, path)
         if not edit.edit.changes:
-            return Outcome(f"{path} says {target} already", data={"carrier": str(path)})
+            # An edit was written by a call that could not say so any more: this is when it had been at the latest.
+            mine = bool(work.begun.begun(REVERT)) and work.begun.done(REVERT) is None
+            after = edit.after.to_json() if mine else None
+            return Outcome(f"{path} says {target} already", after=after, data={"carrier": str(path)})
         begin(before=edit.before.to_json(), after=edit.after.to_json(), data={"carrier": str(path)})
         carrier.write(edit.edit)
         work.edited = True

@@ -15,6 +15,7 @@ from tests.unit.change import samples
 from xcomctl.assess.status import Seen
 from xcomctl.change import killswitch_revert, killswitch_run
 from xcomctl.change.agents import Agents
+from xcomctl.change.barrier import rolled_out
 from xcomctl.change.killswitch import Outcome, Player, Step, Wanted, Work, begin_anew
 from xcomctl.change.killswitch_decision import Decision
 from xcomctl.change.killswitch_hard import Clear, Unpause, Watch, holds_pauses
@@ -199,6 +200,20 @@ def test_the_edit_is_announced_with_both_settings_and_not_made_twice(desk: Desk,
     assert "already" in played[0].detail and len(again.begun.begun("revert")) == 1
     # What started since the edit counts as new, however often this is called.
     assert again.edited_at == work.edited_at
+
+
+def test_an_edit_that_was_killed_before_it_was_recorded_is_on_record_once(desk: Desk, carrier: Path) -> None:
+    work = desk.work(carrier=carrier)
+    with desk.player(work) as player:
+        step = Revert()
+        step.perform(work, lambda before=None, after=None, data=None: player.record("killswitch.revert", None, before=before, after=after))  # fmt: skip
+    for _ in range(2):
+        with desk.player(desk.work(carrier=carrier)) as player:
+            player.play([Revert()])
+    recorded = [each.after for each in LocalJournal(desk.where).entries() if each.action == "killswitch.revert" and each.verdict]  # fmt: skip
+    assert len(recorded) == 2 and recorded[0] is not None and recorded[1] is None
+    # `wait` takes from there since when processes may have it that hide what they started with (2.x).
+    assert rolled_out(LocalJournal(desk.where), "prod", Phase.DUAL_READ) is not None
 
 
 def test_hard_writes_the_backend_alone(desk: Desk, carrier: Path) -> None:
