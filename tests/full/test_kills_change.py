@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.live.test_killswitch import PAUSED_BEFORE, TWO_DAGS
 from tests.support import dags
 from tests.support.changes import FINISHED, KINDS, MINE, SIZE, Change, pauses, references
 from tests.support.commands import Done, run
 from tests.support.resumable import ROOT, once
 from tests.support.stood_up import StoodUp
 from tests.support.struck import Usual, damaged_of, entries_of, label, strike, untold, usual
+from tests.support.switching import PAUSED_BEFORE, TWO_DAGS
 from xcomctl.journal.local import LocalJournal
 
 BUDGET_S = 1500
