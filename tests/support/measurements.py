@@ -77,10 +77,12 @@ def versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The commit, with ``+`` when the tree differs from it."""
+    """The commit, with ``+`` when the tree differs from it by more than the figures of other parts."""
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        return commit + (
+            "+" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/measurements") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 
