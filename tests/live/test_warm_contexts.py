@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import socket
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from tests.support.walk import Walk
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.model import requests
+from xcomctl.model.settings import THRESHOLD
 
 #: What a program sees of its process, and whether it is one in which Airflow was loaded before.
 SEEN = """
@@ -51,6 +54,23 @@ def test_a_program_is_where_it_would_be(walk: Walk, environment: Mapping[str, st
     assert warm == fresh
     assert (fresh[0]["cwd"], fresh[0]["environment"]) == (str(tmp_path), {**environment, **own})
     assert "AIRFLOW_CONN_OF_THIS_ONE" not in run(walk.warm.reach(environment), tmp_path)[0]["environment"]
+
+
+def test_what_a_carrier_says_when_it_is_called_is_what_is_loaded(
+    walk: Walk, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    carrier = tmp_path / "airflow.env"
+    prefix, door = walk.warm.carried(carrier)
+    with socket.socket(socket.AF_UNIX) as killed:  # before it could ask
+        killed.connect(*door.values())
+    for threshold in ("1", "2"):
+        carrier.write_text(f"{THRESHOLD.env}={threshold}\n")
+        done = subprocess.run(
+            [*shlex.split(prefix), "python", "-c", SEEN], env={**environment, **door}, cwd=tmp_path,
+            input="given", capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        seen = json.loads(done.stdout)
+        assert (seen["loaded"], seen["environment"][THRESHOLD.env], done.returncode) == (True, threshold, 7)
 
 
 def test_an_agent_answers_what_one_answers_that_was_started(walk: Walk, environment: Mapping[str, str]) -> None:

@@ -154,7 +154,7 @@ def carried(file: str, words: list[str]) -> int:
     environment = dict(entry.split("=", 1) for entry in os.fsdecode(said).split("\0") if entry)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(door)
-        connection.sendall(json.dumps(environment).encode() + b"\0")
+        connection.sendall(json.dumps(environment).encode() + b"\n")
         os.environ.clear()
         os.environ.update(environment, **{VARIABLE: connection.recv(1 << 12).decode()})
     return call(words)

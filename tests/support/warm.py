@@ -91,11 +91,10 @@ class WarmContexts:
         with suppress(OSError):
             while True:
                 connection, _ = self._door.accept()
-                with connection:
-                    data = b""
-                    while not data.endswith(b"\0"):
-                        data += connection.recv(1 << 16)
-                    connection.sendall(self.environment(json.loads(data[:-1]))[loaded_context.VARIABLE].encode())
+                with connection, connection.makefile("rb") as asked, suppress(ConnectionError):
+                    said = asked.readline()
+                    if said:  # else whoever asked was killed
+                        connection.sendall(self.environment(json.loads(said))[loaded_context.VARIABLE].encode())
 
     def _load(self, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], str]:
         place = str(Path(self._folder.name, f"{len(self._servers)}.sock"))
