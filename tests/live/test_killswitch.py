@@ -118,6 +118,9 @@ def test_the_dags_are_paused_before_anything_else_and_put_back_at_the_end(seen: 
         assert hard_one["settings after pause"] == hard_one["settings"]
     else:  # it was announced, and nothing done
         assert hard_one["pauses after pause"] == before
+        # When the revert was announced they were, and nothing was written yet.
+        assert all(hard_one["pauses after revert"].values())
+        assert hard_one["settings after revert"] == hard_one["settings"]
     assert after == before
 
 
