@@ -299,13 +299,13 @@ class AgentSession:
                     f"{self.reach.name}: {self._complaint}", "name a newer interpreter of this context, if it has one"
                 )
             raise AgentDied(f"{self.reach.name}: {self._complaint}", status=status, log=self.last_lines)
-        missing = None if status is None else self.reach.lacks_python(status, self.last_lines)
-        if missing is not None:
-            raise NoPython(*missing)
         raise self._dead("ended before its agent said hello", status)
 
-    def _dead(self, what: str, status: int | None) -> AgentDied:
+    def _dead(self, what: str, status: int | None) -> AgentError:
         lines = self.last_lines
+        explained = None if status is None else self.reach.explain_end(status, lines, began=bool(self.hello))
+        if explained is not None:
+            return explained
         said = f"; its last line: {lines[-1]}" if lines else ""
         hint = ""
         if status in (-signal.SIGKILL, 128 + signal.SIGKILL):

@@ -139,7 +139,7 @@ def test_faults_on_demand(kube: Cluster, desk: Tools) -> None:
     kube.access.denied.clear()
     kube.access.rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
     assert desk.kubectl("auth", "can-i", "get", "pods", "-n", "airflow").stdout == "yes\n"
-    assert desk.kubectl("auth", "can-i", "create", "pods/exec", "-n", "airflow").stdout == "no\n"
+    assert desk.kubectl("auth", "can-i", "create", "pods", "--subresource=exec", "-n", "airflow").stdout == "no\n"
     assert 'cannot list resource "pods"' in desk.kubectl("-n", "airflow", "get", "pods").stderr
     kube.unauthorized = True
     assert "Unauthorized" in desk.kubectl("-n", "airflow", "get", "pod", "one").stderr

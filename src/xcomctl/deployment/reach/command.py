@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Self
 
+from xcomctl.deployment.agent_errors import AgentError, NoPython
+
 #: Commands that hand their arguments, joined by spaces, to a shell on the other side.
 REMOTE_SHELLS = ("ssh", "autossh", "mosh", "slogin")
 
@@ -67,11 +69,11 @@ class CommandReach:
         """The prefix's own command is not on this machine."""
         return f"the command {self.prefix[0]!r} cannot be started here", "install it, or correct the prefix (--via)"
 
-    def lacks_python(self, status: int, lines: Sequence[str]) -> tuple[str, str] | None:
+    def explain_end(self, status: int, lines: Sequence[str], *, began: bool) -> AgentError | None:
         """126 and 127 are what shells and container runtimes end with when the command is not there."""
         said = "\n".join(lines)
-        if status in (126, 127) or f'exec: "{self.python}"' in said:
-            return (
+        if not began and (status in (126, 127) or f'exec: "{self.python}"' in said):
+            return NoPython(
                 f"{self.name}: there is no {self.python!r} in this context",
                 "name the interpreter that runs Airflow there, for example python3 or /usr/local/bin/python",
             )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
+from xcomctl.deployment.agent_errors import AgentError
+
 
 class Reach(Protocol):
     """A way to start a Python program inside a context.
@@ -40,6 +42,9 @@ class Reach(Protocol):
         """Message and hint for when the first word of :meth:`argv` cannot be started here."""
         ...
 
-    def lacks_python(self, status: int, lines: Sequence[str]) -> tuple[str, str] | None:
-        """Message and hint if this end before the hello means that the context has no Python, else ``None``."""
+    def explain_end(self, status: int, lines: Sequence[str], *, began: bool) -> AgentError | None:
+        """What an unexpected end means here, by the exit status and the last log lines; ``None`` if nothing more is known.
+
+        ``began``: an agent had said hello, so it is none of the ways in which a context turns out to have no Python.
+        """
         ...

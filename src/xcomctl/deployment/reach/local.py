@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from xcomctl.deployment.agent_errors import AgentError, NoPython
+
 
 @dataclass(frozen=True)
 class LocalReach:
@@ -51,6 +53,6 @@ class LocalReach:
             "give the path of the Python that has Airflow: --python PATH",
         )
 
-    def lacks_python(self, status: int, lines: Sequence[str]) -> tuple[str, str] | None:
+    def explain_end(self, status: int, lines: Sequence[str], *, began: bool) -> AgentError | None:
         """A local Python that starts at all is there; only a shell wrapper may say otherwise."""
-        return self.describe_missing() if status in (126, 127) else None
+        return NoPython(*self.describe_missing()) if status in (126, 127) and not began else None
