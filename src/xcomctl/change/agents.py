@@ -18,10 +18,11 @@ class Agents:
     """One fleet at a time. A context manager: at its end every agent is ended.
 
     An agent knows the settings that its context had when it was started; what a deploy changed only a new one sees.
+    ``find`` tells the way into every context there is, each time anew: a deploy may replace contexts as well.
     """
 
-    def __init__(self, reaches: Sequence[Reach], log: Callable[[str, str], None]) -> None:
-        self._reaches, self._log = tuple(reaches), log
+    def __init__(self, find: Callable[[], Sequence[Reach]], log: Callable[[str, str], None]) -> None:
+        self._find, self._log = find, log
         self._fleet: Fleet | None = None
         self._variables = AS_IT_IS
         self._closing = contextlib.ExitStack()
@@ -42,9 +43,9 @@ class Agents:
         return self._fleet
 
     def anew(self, variables: Mapping[str, str] = AS_IT_IS) -> Fleet:
-        """A fleet whose agents have not been started yet."""
+        """A fleet whose agents have not been started yet. Raises what ``find`` raises."""
         self._closing.close()
         self._variables = variables
-        reaches = [reach.with_variables(variables) if variables else reach for reach in self._reaches]
+        reaches = [reach.with_variables(variables) if variables else reach for reach in self._find()]
         self._fleet = self._closing.enter_context(Fleet(reaches, self._log))
         return self._fleet

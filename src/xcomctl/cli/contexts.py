@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xcomctl.cli import pods
+
 if TYPE_CHECKING:
     from xcomctl.assess.fleet import Fleet
     from xcomctl.deployment.deployments import ApiEntry, Deployment
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
 _SIZES = {"": 1, "B": 1, "K": 10**3, "KB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9, "T": 10**12, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
 _SIZE = re.compile(r"([0-9]+)\s*([A-Za-z]*)")
+#: The options of a command that takes a deployment and no contexts, as if none was given.
+NOTHING: dict[str, Any] = {"via": [], "python": None, **pods.NOTHING}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--via``, ``--python``, ``-D`` and ``--config``."""
+    """Add ``--via``, ``--python``, ``-D`` and ``--config``, and what names pods."""
     group = parser.add_argument_group("which contexts (default: the Python that runs xcomctl)")
     group.add_argument(
         "--via",
@@ -34,9 +38,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a context behind a command, such as 'docker compose exec -T scheduler' (repeatable: one column each)",
     )
     group.add_argument(
-        "--python", metavar="PATH", help="the Python that has Airflow: over there with --via, else on this machine"
+        "--python",
+        metavar="PATH",
+        help="the Python that has Airflow: over there with --via and -n, else on this machine",
     )
     add_deployment_options(group, "a deployment of xcomctl.toml, all its contexts")
+    pods.add_options(parser)
 
 
 def add_deployment_options(group: Any, what: str) -> None:
@@ -50,12 +57,18 @@ def deployment(args: argparse.Namespace) -> Deployment | None:
     """The deployment that the options or the environment name, ``None`` for none. Raises ``DeploymentError``."""
     from xcomctl.deployment.deployments import NAME_VARIABLE, load
 
-    named = bool(args.via or args.python)
+    pods.check(args)
+    named = named_here(args)
     if args.deployment and named:
         args.usage_error("a deployment says itself which contexts it has: leave out --via and --python, or -D")
     # The variable stands in for -D alone: who names a context means that one.
     name = args.deployment or (None if named else os.environ.get(NAME_VARIABLE))
     return load(name, args.config) if name else None
+
+
+def named_here(args: argparse.Namespace) -> bool:
+    """Whether the command line itself names contexts, without a deployment."""
+    return bool(args.via or args.python or args.namespace)
 
 
 def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
@@ -67,7 +80,11 @@ def reaches(args: argparse.Namespace, chosen: Deployment | None) -> list[Reach]:
     from xcomctl.deployment.reach.local import LocalReach
 
     if chosen is not None:
-        return chosen.reaches()
+        return [*chosen.reaches(), *pods.of_deployment(args, chosen)]
+    if args.namespace is not None:
+        return pods.reaches(args)
+    if args.component or args.all_pods:
+        args.usage_error("--component and --all-pods go with -n or with a deployment that has a namespace")
     if args.via:
         found: list[Reach] = []
         for prefix in args.via:
@@ -84,7 +101,7 @@ def reaches_beside(api: ApiEntry | None, args: argparse.Namespace, chosen: Deplo
 
     Managed Airflow gives no way into a context. Raises :class:`~xcomctl.errors.UserError` where there is neither.
     """
-    found = [] if api is not None and not (args.via or args.python or chosen) else reaches(args, chosen)
+    found = [] if api is not None and not (named_here(args) or chosen) else reaches(args, chosen)
     if not found and api is None:
         raise _without_contexts(chosen)
     return found
@@ -105,6 +122,7 @@ def spelled(args: argparse.Namespace) -> str:
     words = ["-D", args.deployment] if args.deployment else []
     for prefix in args.via:
         words += ["--via", redact(prefix)]
+    words += pods.spelled(args)
     words += ["--python", args.python] if args.python else []
     words += ["--config", str(args.config)] if args.config else []
     words += ["--journal", redact(args.journal)] if args.journal else []

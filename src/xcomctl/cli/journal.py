@@ -40,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--last", metavar="N", type=_count, help="only the newest N of them")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format (default: text)")
     parser.add_argument("--fail-on-warn", action="store_true", help="exit with 4 if an entry of it is damaged")
-    parser.set_defaults(run=run, usage_error=parser.error, via=[], python=None)
+    parser.set_defaults(run=run, usage_error=parser.error, **contexts.NOTHING)
 
 
 def run(args: argparse.Namespace) -> int:

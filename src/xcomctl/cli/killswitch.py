@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         stack.callback(progress.close)
         entry = api.entry(args)
         client = stack.enter_context(connect(entry)) if entry is not None else None
-        agents = stack.enter_context(Agents(contexts.some_reaches(args, chosen), contexts.log(args.verbose)))
+        agents = stack.enter_context(Agents(lambda: contexts.some_reaches(args, chosen), contexts.log(args.verbose)))
         with progress.step("look", "See what there is") as step:
             view = killswitch_view.look(agents, contexts.base_path_params(args, chosen), step.waiting)
         for line in sees_lines(view.sees):

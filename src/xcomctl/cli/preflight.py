@@ -102,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
     chosen = contexts.deployment(args)
     through = api.entry(args)
     # Managed Airflow gives no way into a context; its API alone is named then.
-    reaches = [] if through is not None and not (args.via or args.python or chosen) else contexts.reaches(args, chosen)
+    reaches = (
+        [] if through is not None and not (contexts.named_here(args) or chosen) else contexts.reaches(args, chosen)
+    )
     planned = preflight_plan.plan(_options(args), chosen, reaches, through)
     if args.dry_run:
         print("\n".join(planned.lines()))

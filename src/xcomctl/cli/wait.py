@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     progress = progress_for(sys.stderr)
     try:
-        with Agents(contexts.some_reaches(args, chosen), contexts.log(args.verbose)) as agents:
+        with Agents(lambda: contexts.some_reaches(args, chosen), contexts.log(args.verbose)) as agents:
             barriers, found = _waited(args, chosen, agents, progress)
             progress.close()
             _render(args, found)

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xcomctl.deployment.kubectl import Kubectl
+from xcomctl.deployment.pods import COMPONENTS
 from xcomctl.deployment.reach.command import CommandReach
 from xcomctl.deployment.reach.interface import Reach
+from xcomctl.deployment.reach.kubernetes import Wanted
 from xcomctl.deployment.reach.local import LocalReach
 from xcomctl.errors import UserError
 from xcomctl.journal.open import is_url
@@ -24,6 +27,8 @@ FILE = "xcomctl.toml"
 #: Names the deployment when ``-D`` does not, and the file when ``--config`` does not.
 NAME_VARIABLE = "XCOMCTL_DEPLOYMENT"
 FILE_VARIABLE = "XCOMCTL_CONFIG"
+#: What may stand beside ``namespace``.
+_OF_PODS = ("context", "kubeconfig", "components", "container", "release", "python", "all_pods")
 
 
 class DeploymentError(UserError):
@@ -72,7 +77,7 @@ class SettingsEntry:
 @dataclass(frozen=True)
 class Deployment:
     """One deployment of ``xcomctl.toml``. ``journal`` is the file or the URL that its journal is kept in, ``carrier`` the
-    file that carries its settings."""
+    file that carries its settings, ``pods`` what is wanted of a cluster beside ``contexts``."""
 
     name: str
     file: Path
@@ -81,16 +86,17 @@ class Deployment:
     api: ApiEntry | None = None
     journal: Path | str | None = None
     carrier: Path | None = None
+    pods: Wanted | None = None
 
     def without_contexts(self) -> tuple[str, str]:
         """Message and hint for a command that needs a context where this deployment has none."""
         return (
             f"the deployment {self.name!r} in {self.file} has no contexts",
-            f"[[deployments.{self.name}.contexts]] with name and via",
+            f"[[deployments.{self.name}.contexts]] with name and via; or namespace and context, for pods",
         )
 
     def reaches(self) -> list[Reach]:
-        """The way into every context. Raises :class:`DeploymentError`."""
+        """The way into every one of ``contexts``. Raises :class:`DeploymentError`."""
         found = []
         for entry in self.contexts:
             try:
@@ -138,7 +144,7 @@ def names(file: Path | None = None) -> list[str]:
 
 
 def _deployment(name: str, path: Path, table: _Table) -> Deployment:
-    table.knows("contexts", "settings", "api", "journal", "carrier")
+    table.knows("contexts", "settings", "api", "journal", "carrier", "namespace", *_OF_PODS)
     contexts = []
     for position, entry in enumerate(table.tables("contexts"), 1):
         entry.knows("name", "via", "python")
@@ -167,6 +173,39 @@ def _deployment(name: str, path: Path, table: _Table) -> Deployment:
         # A file lies beside the one that names it, wherever the command is typed.
         journal=journal if journal is None or is_url(journal) else path.parent / Path(journal).expanduser(),
         carrier=None if carrier is None else path.parent / Path(carrier).expanduser(),
+        pods=_pods(name, path, table),
+    )
+
+
+def _pods(name: str, path: Path, table: _Table) -> Wanted | None:
+    """What is said of pods. A name like ``staging`` must not mean whichever cluster kubectl is at: the context is pinned."""
+    namespace = table.text("namespace")
+    if namespace is None:
+        for key in _OF_PODS:
+            if key in table.content:
+                raise DeploymentError(
+                    f"{path}: {key} of {name!r} is about pods, and there is no namespace", 'namespace = "…"'
+                )
+        return None
+    context, kubeconfig = table.text("context"), table.text("kubeconfig")
+    if context is None:
+        raise DeploymentError(
+            f"{path}: {name!r} has a namespace and no context, so it would be in whichever cluster kubectl is at",
+            'context = "…": kubectl config get-contexts lists them',
+        )
+    wanted = table.texts("components")
+    for component in wanted:
+        if component not in COMPONENTS:
+            raise DeploymentError(
+                f"{path}: {component!r} is no component of Airflow", f"known are {', '.join(COMPONENTS)}"
+            )
+    return Wanted(
+        Kubectl(namespace, context, None if kubeconfig is None else path.parent / Path(kubeconfig).expanduser()),
+        components=wanted,
+        release=table.text("release"),
+        container=table.text("container"),
+        python=table.text("python") or "python",
+        every_pod=table.flag("all_pods"),
     )
 
 
@@ -205,6 +244,18 @@ class _Table:
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise DeploymentError(f"{self.file}: {self.place}.{key} must be a whole number")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.content.get(key, [])
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        raise DeploymentError(f"{self.file}: {self.place}.{key} must be a list of strings")
+
+    def flag(self, key: str) -> bool:
+        value = self.content.get(key, False)
+        if isinstance(value, bool):
+            return value
+        raise DeploymentError(f"{self.file}: {self.place}.{key} must be true or false")
 
     def _checked(self, key: str, value: Any, place: str) -> _Table:
         if not isinstance(value, Mapping):

@@ -28,11 +28,11 @@ READS = (("get", "pods"), ("list", "pods"), ("create", "pods/exec"), ("get", "po
 
 #: ``pods is forbidden: User "ops" cannot list resource "pods" in API group "" in the namespace "prod"``
 _FORBIDDEN = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"')
-_NO_CONTEXT = re.compile(
-    r'context "(?P<name>[^"]*)" does not exist|no context exists with the name: "(?P<other>[^"]*)"'
-)
+_NO_CONTEXT = re.compile(r'context "([^"]*)" does not exist|context was not found for specified context: (\S+)')
 #: What kubectl ends with, among lines that its libraries log.
-_LAST_WORD = re.compile(r"^(?:error:|Error from server|Unable to connect|The connection to the server)")
+_LAST_WORD = re.compile(
+    r"^(?:error:|Error from server|Error in configuration:|Unable to connect|The connection to the server)"
+)
 _LOGGED = re.compile(r"^[EWI]\d{4} ")
 
 
@@ -135,9 +135,7 @@ def explained(lines: Sequence[str], kubectl: Kubectl) -> KubectlError | None:
             f"the cluster does not know who you are (401): {said}", "log in to it again: kubectl auth whoami"
         )
     if found := _NO_CONTEXT.search(last):
-        return KubectlError(
-            f"there is no kube context {found['name'] or found['other']!r}", "kubectl config get-contexts"
-        )
+        return KubectlError(f"there is no kube context {found[1] or found[2]!r}", "kubectl config get-contexts")
     if "(NotFound)" in last:
         return NotThere(said.removeprefix("Error from server (NotFound): "), _shown(kubectl, "get pods"))
     if "localhost:8080" in last:

@@ -8,6 +8,8 @@ import pytest
 
 from xcomctl.deployment import deployments
 from xcomctl.deployment.deployments import ApiEntry, ContextEntry, DeploymentError, SettingsEntry, find_file, load
+from xcomctl.deployment.kubectl import Kubectl
+from xcomctl.deployment.reach.kubernetes import Wanted
 
 WHOLE = """
 [deployments.staging]
@@ -31,6 +33,8 @@ via = "docker compose exec -T scheduler"
 name = "here"
 python = "/opt/airflow/bin/python"
 """
+
+PODS = "[deployments.staging]\nnamespace = 'airflow'\ncontext = 'kind'\n"
 
 
 @pytest.fixture
@@ -64,6 +68,19 @@ def test_an_empty_deployment_has_nothing(file: Path) -> None:
     assert (found.contexts, found.settings, found.api, found.journal) == ((), SettingsEntry(), None, None)
 
 
+def test_pods(file: Path) -> None:
+    file.write_text(PODS)
+    assert load("staging", file).pods == Wanted(Kubectl("airflow", "kind"))
+    file.write_text(
+        PODS
+        + "kubeconfig = 'kube/config'\ncomponents = ['worker']\nrelease = 'blue'\ncontainer = 'c'\npython = 'python3'\n"
+        + "all_pods = true\n"
+    )
+    found = load("staging", file)
+    at = Kubectl("airflow", "kind", file.parent / "kube" / "config")
+    assert found.pods == Wanted(at, ("worker",), "blue", "c", "python3", every_pod=True) and found.reaches() == []
+
+
 def test_a_journal_may_be_a_url(file: Path) -> None:
     for journal in ("s3://bucket/xcomctl", "file:///srv/journal"):
         file.write_text(f"[deployments.shared]\njournal = {journal!r}\n")
@@ -88,7 +105,7 @@ def test_names_for_completion(file: Path, tmp_path: Path) -> None:
     ("text", "said", "hint"),
     [
         ("[deployments.prod]\n", "has no deployment 'staging'; it has prod", "[deployments.staging]"),
-        ("[deployments.staging]\ncontext = 1\n", "'context' that means nothing", "did you mean contexts?"),
+        ("[deployments.staging]\ncontxts = 1\n", "'contxts' that means nothing", "did you mean contexts?"),
         ("[deployments.staging]\npassword = 'x'\n", "'password' that means nothing", "known are"),
         ("[deployment.staging]\n", "'deployment' that means nothing", "did you mean deployments?"),
         ("[deployments.staging.settings]\nthreshold = '1600000'\n", "threshold must be a whole number", ""),
@@ -99,6 +116,11 @@ def test_names_for_completion(file: Path, tmp_path: Path) -> None:
         ("[deployments.staging.api]\nusername = 'a'\n", "has no url", ""),
         ("[[deployments.staging.contexts]]\nname = 'a'\n" * 2, "two contexts of 'staging' are called 'a'", "apart"),
         ("[deployments.staging\n", "is no TOML", ""),
+        ("[deployments.staging]\nnamespace = 'a'\n", "whichever cluster kubectl is at", "kubectl config get-contexts"),
+        ("[deployments.staging]\nrelease = 'a'\n", "release of 'staging' is about pods", "namespace"),
+        (PODS + "components = 'worker'\n", "components must be a list of strings", ""),
+        (PODS + "components = ['work']\n", "'work' is no component", "known are scheduler, worker"),
+        (PODS + "all_pods = 1\n", "all_pods must be true or false", ""),
     ],
 )
 def test_what_makes_no_sense_is_named(file: Path, text: str, said: str, hint: str) -> None:

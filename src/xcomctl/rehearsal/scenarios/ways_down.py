@@ -50,7 +50,7 @@ def _play(stage: Stage, step: CurrentStep, *, hard: bool, to_inline: bool = Fals
 
     settings = SettingsEntry(stage.base_path, stage.threshold)
     with (
-        Agents([stage.sandbox.reach()], lambda name, line: None) as agents,
+        Agents(lambda: [stage.sandbox.reach()], lambda name, line: None) as agents,
         deploying(stage.sandbox.folder, lambda: stage.restart(step.waiting)) as command,
     ):
         wanted = Wanted(
