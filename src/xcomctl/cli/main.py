@@ -19,7 +19,7 @@ from xcomctl.model.verdicts import Verdict
 #: sets ``run`` (arguments to exit code) as its default; what ``run`` needs it imports when it runs.
 COMMANDS = (
     "status", "refs", "pull", "preflight", "probe", "rehearse", "plan", "flip", "wait", "killswitch", "rehydrate", "retrigger", "verify",
-    "journal", "dags", "completion",
+    "journal", "dags", "rbac", "completion",
 )  # fmt: skip
 
 EXIT_UNEXPECTED = 1

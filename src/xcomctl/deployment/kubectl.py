@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xcomctl.deployment import rbac
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.model.redaction import redact
 
@@ -21,10 +22,6 @@ PROGRAM = "kubectl"
 #: Seconds that the API server may take for one answer, and kubectl with its credential plugin for all of it.
 REQUEST_TIMEOUT_S = 20
 _TIMEOUT_S = 60
-
-#: What reading needs: pods are found, and a Python is started in one. Clients that speak WebSocket ``get`` an exec, others
-#: and every one from Kubernetes 1.35 ``create`` it.
-READS = (("get", "pods"), ("list", "pods"), ("create", "pods/exec"), ("get", "pods/exec"))
 
 #: ``pods is forbidden: User "ops" cannot list resource "pods" in API group "" in the namespace "prod"``
 _FORBIDDEN = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"')
@@ -151,7 +148,7 @@ def explained(lines: Sequence[str], kubectl: Kubectl) -> KubectlError | None:
 
 def forbidden(user: str, verb: str, resource: str, kubectl: Kubectl) -> Forbidden:
     """The refusal of RBAC, by the verb and the resource that are missing."""
-    change = "" if (verb, resource) in READS else " --change"
+    change = "" if rbac.is_read((verb, resource)) else " --change"
     return Forbidden(
         f"{user} may not {verb} {resource} in the namespace {kubectl.namespace} (403)",
         f"what is needed, for whoever may grant it: xcomctl rbac{change} -n {kubectl.namespace}",
