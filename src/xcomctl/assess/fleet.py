@@ -49,7 +49,7 @@ class Context:
     """One context by its name, and the agent in it, which is started when it is first asked."""
 
     def __init__(self, name: str, reach: Reach, log: Callable[[str], None] | None) -> None:
-        self.name = name
+        self.name, self.reach = name, reach
         self._session = AgentSession(reach, log=log)
         self._started = False
         self._failure: AgentError | None = None

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xcomctl.assess.fleet import Context, Fleet
+from xcomctl.change import pods_seen
+from xcomctl.change.pods_seen import PodsSeen
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.journal.local import now
 from xcomctl.model import requests
-from xcomctl.model.barrier import Evidence, HostingProcess
+from xcomctl.model.barrier import Evidence, HostingProcess, Pod
 from xcomctl.model.barrier_evidence import BarrierAnswer, BarrierQuery, InFlightAnswer, Job
 from xcomctl.model.journal_entry import parse_time, timestamp
-from xcomctl.model.phases import Phase
+from xcomctl.model.phases import Line, Phase
 from xcomctl.model.redaction import redact
 
 #: One command that runs every component, each of which has a row in ``job``.
@@ -59,7 +61,8 @@ def gather(
     answers = dict(zip((context.name for context in fleet.contexts), fleet.each(one), strict=True))
     waiting("what is in flight")
     flight = fleet.with_database(in_flight)
-    evidence = merged(answers, flight, target, deployed_at)
+    seen = pods_seen.look([context.reach for context in fleet.contexts])
+    evidence = merged(answers, flight, target, deployed_at, seen)
     return Gathered(evidence, datetime.timedelta(seconds=flight.outlives_s), flight.warnings)
 
 
@@ -68,6 +71,7 @@ def merged(
     flight: InFlightAnswer,
     target: Phase | None,
     deployed_at: datetime.datetime | None = None,
+    seen: PodsSeen | None = None,
 ) -> Evidence:
     """One picture of it. A context that has the API's processes and no others neither starts nor hosts tasks.
 
@@ -75,12 +79,12 @@ def merged(
 
     Where a process writes its title over its environment (2.x), what it started with cannot be read. ``deployed_at`` is
     somebody's word for when the settings were rolled out that a fresh process resolves: one that started later has them,
-    and one that started before does not.
+    and one that started before does not. ``seen`` is what the clusters show whose pods are contexts.
     """
-    seen = {name: answer for name, answer in answers.items() if isinstance(answer, BarrierAnswer)}
+    answered = {name: answer for name, answer in answers.items() if isinstance(answer, BarrierAnswer)}
     failed = {name: answer for name, answer in answers.items() if not isinstance(answer, BarrierAnswer)}
     unknown = [f"{name} did not answer: {redact(error.message)}" for name, error in failed.items()]
-    hosting = {name: answer for name, answer in seen.items() if answer.processes or not answer.others}
+    hosting = {name: answer for name, answer in answered.items() if answer.processes or not answer.others}
     unknown += [
         f"{name} resolves {answer.phase} now, so what starts there next is not {target.value}: {answer.reason}"
         for name, answer in hosting.items()
@@ -88,16 +92,31 @@ def merged(
     ]
     processes = [
         replace(each, context=name, phase=_phase(each, answer, deployed_at))
-        for name, answer in seen.items()
+        for name, answer in answered.items()
         for each in answer.processes
     ]
-    covered = {answer.hostname for answer in seen.values()}
+    covered = {answer.hostname for answer in answered.values()}
+    if seen is not None:
+        line = Line.AF2 if any(answer.airflow.startswith("2.") for answer in answered.values()) else Line.AF3
+        of_pods = list(pods_seen.processes(seen, flight, line))
+        processes += of_pods
+        covered |= {each.host for each in of_pods}
+        unknown += pods_seen.unknown(seen, flight, line)
     processes += _of_jobs(flight.jobs, processes, covered)
     known = covered | {job.host for job in flight.jobs}
-    if flight.in_pods:
+    if flight.in_pods and seen is None:
         unknown.append(flight.in_pods)
-    else:
-        processes += [HostingProcess(TASK_HOST, host) for host in flight.hosts if host not in known]
+    elif not flight.only_pods:  # where everything runs in pods, the hosts are theirs
+        elsewhere = [host for host in flight.hosts if host not in known]
+        if flight.pod_namespace:
+            unknown += [
+                f"tasks ran lately on {host}: a pod that is gone, or a host that we do not see" for host in elsewhere
+            ]
+        else:
+            processes += [HostingProcess(TASK_HOST, host) for host in elsewhere]
+    pods: tuple[Pod, ...] | None = None if flight.in_pods else ()
+    if seen is not None:
+        pods = None if seen.failures else pods_seen.pods(seen, flight)
     return Evidence(
         now=now(),
         contexts=tuple(hosting),
@@ -105,7 +124,7 @@ def merged(
         running=flight.running,
         queued=flight.queued,
         left=flight.left,
-        pods=None if flight.in_pods else (),
+        pods=pods,
         unknown=tuple(unknown),
     )
 

@@ -6,16 +6,21 @@ The labels are those of the official chart (``tier: airflow``) and of the commun
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 #: Components that resolve Airflow's configuration, in the order of the columns. ``web`` is the community chart's.
 COMPONENTS = ("scheduler", "worker", "triggerer", "dag-processor", "api-server", "webserver", "web")
-#: Labels of a pod that runs one task, or a step of one: KubernetesExecutor's, and KubernetesPodOperator's.
-TASK_LABELS = ("kubernetes_executor", "kubernetes_pod_operator")
+#: Labels of a pod that runs one task, and of one that runs a step of a task.
+KUBERNETES_EXECUTOR, KUBERNETES_POD_OPERATOR = "kubernetes_executor", "kubernetes_pod_operator"
+TASK_LABELS = (KUBERNETES_EXECUTOR, KUBERNETES_POD_OPERATOR)
 #: What is no Airflow in a pod of Airflow's, by a part of its name.
 _SIDECARS = ("git-sync", "log-groomer", "log-cleanup", "istio", "linkerd", "kerberos", "cloud-sql", "cloudsql", "vault-agent", "statsd", "fluent")  # fmt: skip
+_LABEL_MAX = 63
+_NO_LABEL = re.compile(r"^[^a-z0-9A-Z]*|[^a-zA-Z0-9_\-.]|[^a-z0-9A-Z]*$")
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -97,6 +102,26 @@ class Pod:
         """The names of its containers."""
         return [each["name"] for each in self.content["spec"]["containers"]]
 
+    @property
+    def started(self) -> str | None:
+        """When the container that is Airflow was started last, ``None`` where it does not run."""
+        try:
+            name = self.container()
+        except ValueError:
+            return None
+        states = {each["name"]: each.get("state") or {} for each in self.status.get("containerStatuses") or ()}
+        running = states.get(name, {}).get("running")
+        return None if running is None else str(running["startedAt"])
+
+    def spec_of(self, container: str) -> Mapping[str, Any]:
+        """A container's part of the spec. Raises ``KeyError``."""
+        found: dict[str, Any] = {each["name"]: each for each in self.content["spec"]["containers"]}[container]
+        return found
+
+    def says(self, name: str) -> str:
+        """What it says of its task, as ``dag_id``: an annotation has it as it is, a label as :func:`label_value`."""
+        return self.annotations.get(name) or self.labels.get(name) or ""
+
     def describe(self) -> str:
         """Its name and what keeps it from being asked, as ``kubectl get pods`` words it."""
         return f"{self.name} ({self._state()})"
@@ -133,6 +158,18 @@ class Pod:
         if len(left) != 1:
             raise ValueError(f"which container of the pod {self.name} is Airflow? It has {', '.join(names)}")
         return left[0]
+
+
+def label_value(text: str) -> str:
+    """What Airflow makes of an id that is put into a label.
+
+    Source: ``make_safe_label_value`` in the provider cncf.kubernetes, ``pod_generator.py``.
+    """
+    safe = _NO_LABEL.sub("", text)
+    if len(safe) <= _LABEL_MAX and safe == text:
+        return safe
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:9]
+    return f"{safe[: _LABEL_MAX - len(digest) - 1]}-{digest}"
 
 
 def parsed(listed: Mapping[str, Any]) -> list[Pod]:

@@ -24,10 +24,32 @@ class Job(Record):
 
 
 @dataclass(frozen=True)
+class PodOwner(Record):
+    """An instance whose operator runs a step in a pod: it runs, or it is deferred and the pod runs on.
+
+    ``began`` is since when the process that makes its pod can have been there, ``None`` when that is not known.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    began: Optional[str]
+
+    @property
+    def name(self) -> str:
+        """``DAG.TASK``, the map index if there is one, and the run."""
+        index = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.dag_id}.{self.task_id}{index} of {self.run_id}"
+
+
+@dataclass(frozen=True)
 class InFlightAnswer(Record):
     """What the metadata database says. ``hosts`` ran tasks lately. ``now`` is the clock of the context that was asked.
 
-    ``in_pods`` is why some of it runs in pods, empty if nothing does. ``outlives_s`` is how long a process may live on
+    ``in_pods`` is why some of it runs in pods, empty if nothing does; ``pod_namespace`` where the executor starts them,
+    ``*`` for several namespaces, empty for an executor that starts none; ``only_pods`` that it starts nothing else;
+    ``pod_owners`` whose steps have one. ``outlives_s`` is how long a process may live on
     without its instance, in seconds, as this Airflow is configured.
     """
 
@@ -39,12 +61,16 @@ class InFlightAnswer(Record):
     jobs: tuple[Job, ...] = ()
     hosts: tuple[str, ...] = ()
     in_pods: str = ""
+    pod_namespace: str = ""
+    only_pods: bool = False
+    pod_owners: tuple[PodOwner, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def _read_field(cls, name: str, value: Any) -> Any:
         nested: dict[str, type[Record]] = {
             "running": RunningInstance, "queued": QueuedInstance, "left": LeftInstance, "jobs": Job,
+            "pod_owners": PodOwner,
         }  # fmt: skip
         if name in nested:
             return tuple(nested[name].from_json(each) for each in value)

@@ -13,7 +13,7 @@ from xcomctl.checks import running_phases
 from xcomctl.metadata import in_flight, starts
 from xcomctl.metadata.in_flight import InFlight
 from xcomctl.model.barrier import LeftInstance, QueuedInstance, RunningInstance
-from xcomctl.model.barrier_evidence import HOST_RECENT_S, BarrierAnswer, BarrierQuery, InFlightAnswer, Job
+from xcomctl.model.barrier_evidence import HOST_RECENT_S, BarrierAnswer, BarrierQuery, InFlightAnswer, Job, PodOwner
 from xcomctl.model.journal_entry import timestamp
 
 #: What a process of Airflow is called by the type of its job.
@@ -80,20 +80,44 @@ def _in_flight() -> InFlightAnswer:
             ),
             hosts=tuple(each.hostname for each in on_hosts),
             in_pods=_in_pods(alive, suspended),
+            pod_namespace=_pod_namespace(),
+            # Several are joined by commas, and each may be a class path.
+            only_pods="," not in _executor() and _executor().rpartition(".")[2] == "KubernetesExecutor",
+            pod_owners=tuple(PodOwner(*_key(each), began=_made(each)) for each in _stepping(alive, suspended)),
             warnings=metadata.warnings,
         )  # fmt: skip
 
 
 def _in_pods(alive: list[InFlight], suspended: list[InFlight]) -> str:
     """Why some of what is in flight runs in pods, in words; empty if nothing does."""
-    executor = configuration.option("core", "executor") or ""
+    executor = _executor()
     if "Kubernetes" in executor:
         return f"[core] executor is {executor}"
-    stepping = [each for each in (*alive, *suspended) if "Pod" in each.operator]
+    stepping = _stepping(alive, suspended)
     if not stepping:
         return ""
     named = ", ".join(f"{each.dag_id}.{each.task_id} ({each.operator})" for each in stepping[:_NAMED])
     return f"steps run in pods: {named}{' and more' if len(stepping) > _NAMED else ''}"
+
+
+def _executor() -> str:
+    return configuration.option("core", "executor") or ""
+
+
+def _stepping(alive: list[InFlight], suspended: list[InFlight]) -> list[InFlight]:
+    return [each for each in (*alive, *suspended) if "Pod" in each.operator]
+
+
+def _pod_namespace() -> str:
+    """Where the executor starts pods. The section was called otherwise before the executor was a provider's."""
+    if "Kubernetes" not in _executor():
+        return ""
+    for section in ("kubernetes_executor", "kubernetes"):
+        if (configuration.option(section, "multi_namespace_mode") or "").lower() in ("true", "t", "1"):
+            return "*"
+        if namespace := configuration.option(section, "namespace"):
+            return namespace
+    return "default"
 
 
 def _how(each: InFlight) -> str:
@@ -114,8 +138,11 @@ def _began(each: InFlight) -> Optional[str]:
 
     Of one whose instance runs again nothing says when that was.
     """
-    if each.state in in_flight.ALIVE:
-        return None
+    return None if each.state in in_flight.ALIVE else _made(each)
+
+
+def _made(each: InFlight) -> Optional[str]:
+    """Since when the process that makes the pod of its step can have been there."""
     return _text(min((moment for moment in (each.started, each.queued) if moment is not None), default=None))
 
 

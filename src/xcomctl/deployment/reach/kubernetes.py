@@ -64,6 +64,11 @@ class KubernetesReach:
         return self.only or self.component
 
     @property
+    def asked(self) -> Pod | None:
+        """The pod that was asked last, as it was then; ``None`` before."""
+        return self._last.pod
+
+    @property
     def environment(self) -> None:
         """kubectl runs in the desk's own."""
         return None
