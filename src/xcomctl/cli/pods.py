@@ -59,16 +59,11 @@ def check(args: argparse.Namespace) -> None:
 
 def reaches(args: argparse.Namespace) -> list[Reach]:
     """The way into what ``-n`` and its options name. Raises :class:`~xcomctl.errors.UserError`."""
-    from xcomctl.deployment.kubectl import Kubectl
-    from xcomctl.deployment.reach.kubernetes import Wanted
-
-    kubectl = Kubectl(args.namespace, args.kube_context, args.kubeconfig)
-    if args.kube_context is None and (current := kubectl.current_context()):
-        _teller(args)(f"namespace {args.namespace} in the kube context {current}")
-    wanted = Wanted(
-        kubectl, tuple(args.component), args.release, args.container, args.python or "python", args.all_pods
-    )
-    return _found(wanted, args)
+    named = wanted(args, None)
+    assert named is not None  # there is a namespace
+    if args.kube_context is None and (current := named.kubectl.current_context()):
+        teller(args)(f"namespace {args.namespace} in the kube context {current}")
+    return _found(named, args)
 
 
 def of_deployment(args: argparse.Namespace, chosen: Deployment) -> list[Reach]:
@@ -82,8 +77,19 @@ def of_deployment(args: argparse.Namespace, chosen: Deployment) -> list[Reach]:
                 f"--component and --all-pods are about pods, and the deployment {chosen.name!r} has no namespace"
             )
         return []
-    wanted = replace(chosen.pods, every_pod=chosen.pods.every_pod or args.all_pods)
-    return _found(replace(wanted, components=tuple(args.component)) if args.component else wanted, args)
+    named = replace(chosen.pods, every_pod=chosen.pods.every_pod or args.all_pods)
+    return _found(replace(named, components=tuple(args.component)) if args.component else named, args)
+
+
+def wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted | None:
+    """What is wanted of a cluster, ``None`` where no pods are named."""
+    from xcomctl.deployment.kubectl import Kubectl
+    from xcomctl.deployment.reach.kubernetes import Wanted
+
+    if args.namespace is None:
+        return chosen.pods if chosen is not None else None
+    kubectl = Kubectl(args.namespace, args.kube_context, args.kubeconfig)
+    return Wanted(kubectl, tuple(args.component), args.release, args.container, args.python or "python", args.all_pods)
 
 
 def spelled(args: argparse.Namespace) -> list[str]:
@@ -97,13 +103,13 @@ def spelled(args: argparse.Namespace) -> list[str]:
     return [*words, *(["--all-pods"] if args.all_pods else [])]
 
 
-def _found(wanted: Wanted, args: argparse.Namespace) -> list[Reach]:
+def _found(named: Wanted, args: argparse.Namespace) -> list[Reach]:
     from xcomctl.deployment.reach.kubernetes import find
 
-    return list(find(wanted, _teller(args)))
+    return list(find(named, teller(args)))
 
 
-def _teller(args: argparse.Namespace) -> Callable[[str], None]:
+def teller(args: argparse.Namespace) -> Callable[[str], None]:
     """Says a line on standard error, each one once in the life of a command."""
     told: set[str] = args.__dict__.setdefault("_told", set())
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, contexts
+from xcomctl.cli import api, contexts, pods
 from xcomctl.model.phases import Phase
 from xcomctl.model.preflight import (
     DEFAULT_TASK_TIMEOUT_S,
@@ -19,7 +23,11 @@ from xcomctl.model.preflight import (
 from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from xcomctl.assess.preflight_plan import PreflightPlan
+    from xcomctl.deployment.deployments import Deployment
+    from xcomctl.deployment.reach.interface import Reach
     from xcomctl.model.preflight import PreflightReport
+    from xcomctl.report.progress import Progress
 
 NAME = "preflight"
 LIST_SCHEMA = "xcomctl.preflight-list/1"
@@ -60,6 +68,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="try the store with objects below the path, which are removed again (also for gs, abfs and file)",
     )
     which.add_argument(IN_TASK, action="store_true", help="also run the checks as a task, with the canary DAG")
+    which.add_argument(
+        "--step-pod",
+        action="store_true",
+        help="also run the checks in a short-lived pod made like a worker's (with -n), which is removed again",
+    )
+    which.add_argument("--pod-template", metavar="FILE", type=Path, help="make that pod of this pod template instead")
     only = which.add_argument("--only", metavar="ID", action="append", type=_ids, default=[], help="only this check or category (repeatable)")  # fmt: skip
     skip = which.add_argument("--skip", metavar="ID", action="append", type=_ids, default=[], help="leave out this check or category (repeatable)")  # fmt: skip
     only.completer = skip.completer = _check_ids  # type: ignore[attr-defined]
@@ -95,11 +109,12 @@ def run(args: argparse.Namespace) -> int:
     if args.api and not args.in_task:
         args.usage_error("--api goes with --in-task")
     from xcomctl.assess import preflight_plan
-    from xcomctl.assess.preflight import UsageError, record
+    from xcomctl.assess.preflight import record
     from xcomctl.errors import UserError
     from xcomctl.report.progress import progress_for
 
     chosen = contexts.deployment(args)
+    in_pod = _step_pod(args, chosen)
     through = api.entry(args)
     # Managed Airflow gives no way into a context; its API alone is named then.
     reaches = (
@@ -107,11 +122,46 @@ def run(args: argparse.Namespace) -> int:
     )
     planned = preflight_plan.plan(_options(args), chosen, reaches, through)
     if args.dry_run:
-        print("\n".join(planned.lines()))
+        started = (
+            ["would start a pod, run the checks in it too, and remove it (--step-pod)"] if in_pod is not None else []
+        )
+        print("\n".join([*started, *planned.lines()]))
         return Verdict.OK.exit_code
     progress = progress_for(sys.stderr)
+    with contextlib.ExitStack() as stack:
+        if in_pod is not None:
+            planned = dataclasses.replace(planned, reaches=(*planned.reaches, stack.enter_context(in_pod)))
+        report = _executed(args, planned, progress)
+    _render(report, args)
     try:
-        report = preflight_plan.execute(
+        record(report, planned.deployment, contexts.journal(args, chosen))
+    except UserError as error:
+        # A pod's disk may be read-only, and what was measured is true all the same; a gate will miss the entry.
+        print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
+    return report.verdict.exit_code
+
+
+def _step_pod(args: argparse.Namespace, chosen: Deployment | None) -> AbstractContextManager[Reach] | None:
+    """The pod that ``--step-pod`` asks for, not started yet; ``None`` where none is asked for."""
+    if not args.step_pod:
+        if args.pod_template is not None:
+            args.usage_error("--pod-template goes with --step-pod")
+        return None
+    named = pods.wanted(args, chosen)
+    if named is None:
+        args.usage_error("--step-pod starts a pod in a namespace: -n, or a deployment that has one")
+    assert named is not None
+    from xcomctl.deployment.step_pod import step_pod
+
+    return step_pod(named, pods.teller(args), args.pod_template)
+
+
+def _executed(args: argparse.Namespace, planned: PreflightPlan, progress: Progress) -> PreflightReport:
+    from xcomctl.assess import preflight_plan
+    from xcomctl.assess.preflight import UsageError
+
+    try:
+        return preflight_plan.execute(
             planned,
             progress,
             contexts.log(args.verbose),
@@ -123,13 +173,6 @@ def run(args: argparse.Namespace) -> int:
         raise
     finally:
         progress.close()
-    _render(report, args)
-    try:
-        record(report, planned.deployment, contexts.journal(args, chosen))
-    except UserError as error:
-        # A pod's disk may be read-only, and what was measured is true all the same; a gate will miss the entry.
-        print(f"xcomctl: warning: not recorded: {error.message}", file=sys.stderr)
-    return report.verdict.exit_code
 
 
 def _options(args: argparse.Namespace) -> PreflightOptions:

@@ -72,9 +72,9 @@ class Kubectl:
             raise KubectlError(f"kubectl get {' '.join(words)} gave no JSON") from None
         return found
 
-    def run(self, *words: str, stdin: str = "") -> str:
-        """What kubectl prints. Raises :class:`KubectlError`."""
-        done = self._done(words, stdin)
+    def run(self, *words: str, stdin: str = "", shielded: bool = False) -> str:
+        """What kubectl prints. ``shielded``: Ctrl-C at the terminal does not reach it. Raises :class:`KubectlError`."""
+        done = self._done(words, stdin, shielded)
         if done.returncode:
             raise explained(done.stderr.splitlines(), self) or KubectlError(f"kubectl {words[0]} failed: {_said(done)}")
         return done.stdout
@@ -101,11 +101,11 @@ class Kubectl:
         done = self._done(("config", "current-context"))
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    def _done(self, words: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def _done(self, words: Sequence[str], stdin: str = "", shielded: bool = False) -> subprocess.CompletedProcess[str]:
         command = self.argv(*words[:1], *([] if words[0] == "config" else [f"--request-timeout={REQUEST_TIMEOUT_S}s"]), *words[1:])  # fmt: skip
         try:
             return subprocess.run(
-                command, input=stdin, capture_output=True, timeout=_TIMEOUT_S, encoding="utf-8", errors="replace", check=False
+                command, input=stdin, capture_output=True, timeout=_TIMEOUT_S, encoding="utf-8", errors="replace", check=False, start_new_session=shielded
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise _no_answer(f"within {_TIMEOUT_S} s", self) from None

@@ -105,3 +105,30 @@ def test_a_refusal_by_rbac_ends_with_the_command_that_says_what_is_needed(
     said = capsys.readouterr().err
     assert "error: ops may not list pods in the namespace airflow (403)" in said
     assert "hint: what is needed, for whoever may grant it: xcomctl rbac -n airflow" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--step-pod",), "--step-pod starts a pod in a namespace"),
+        (("--step-pod", "--via", "x"), "--step-pod starts a pod in a namespace"),
+        (("-n", "a", "--pod-template", "f"), "--pod-template goes with --step-pod"),
+    ],
+)
+def test_a_step_pod_needs_a_namespace(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["preflight", *words])
+    assert said in capsys.readouterr().err
+
+
+def test_a_step_pod_is_a_column_of_its_own(kube: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["preflight", "-n", "airflow", "--component", "scheduler", "--step-pod", "--journal", str(tmp_path / "j")]
+    assert main([*words, "--dry-run"]) == 0
+    assert "would start a pod, run the checks in it too, and remove it" in capsys.readouterr().out
+    assert main([*words, "-o", "json"]) == Verdict.INCONCLUSIVE.exit_code
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert [each["name"] for each in report["contexts"]] == ["scheduler", "step pod"]
+    assert said.out.count(f"there is no Airflow in {Path(sys.executable).parent}") == 2
+    assert "like s-1" in said.err
+    assert {name.startswith("xcomctl-step-") for name, _, _ in kube.execs} == {True, False}
