@@ -20,6 +20,7 @@ from tests.support.kube.controllers import Controllers
 from tests.support.kube.execs import Cut, Execs
 from tests.support.kube.kinds import Kind, Object
 from tests.support.kube.kubelet import Kubelet
+from tests.support.kube.port_forward import PortForward
 from tests.support.kube.resources import Resources
 from tests.support.kube.store import ObjectStore
 
@@ -120,6 +121,7 @@ class Cluster:
         discovery.add_routes(application.router)
         application.router.add_post(_REVIEWS, self._review)
         self._execs.add_routes(application.router)
+        PortForward(self._store).add_routes(application.router)
         Resources(self._store, self._kubelet.delete).add_routes(application.router)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
+import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -247,3 +251,29 @@ def test_an_interrupted_kubectl_leaves_the_server_as_it_was(kube: Cluster, desk:
     waiting.communicate()
     until(lambda: not kube.processes("airflow", "one"), "its input did not end")
     assert desk.kubectl("-n", "airflow", "exec", "one", "--", "echo", "here").stdout == "here\n"
+
+
+def test_a_port_is_forwarded(kube: Cluster, desk: Tools) -> None:
+    kube.put(pod("one", {}, [container("main")]))
+    much = os.urandom(300_000)
+
+    class Reversing(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(self.rfile.read()[::-1])  # once the other half is closed
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Reversing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        forwarding = desk.start("-n", "airflow", "port-forward", "pod/one", f":{server.server_address[1]}")
+        assert forwarding.stdout is not None
+        line = forwarding.stdout.readline().decode()
+        port = int(re.findall(r"127\.0\.0\.1:(\d+)", line)[0])
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(much)
+                connection.shutdown(socket.SHUT_WR)
+                assert b"".join(iter(lambda: connection.recv(65_536), b"")) == much[::-1]
+        server.shutdown()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        assert connection.recv(1) == b""  # nobody listens there now
+    forwarding.kill()
+    assert b"inside the pod" in forwarding.communicate()[1]
