@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from tests.support.kube.store import ObjectStore
 _T = TypeVar("_T")
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _BODY_MAX = 64 << 20
+#: Seconds; the machine may be busy.
+_PATIENCE_S = 60
 
 
 class Cluster:
@@ -72,6 +75,14 @@ class Cluster:
     def all(self, kind: Kind, namespace: str | None = None) -> list[Object]:
         """The objects of a kind."""
         return self._ask(lambda: self._store.all(kind, namespace))
+
+    def wait_for(self, word: str, *names: str, namespace: str = "airflow") -> None:
+        """Wait until the status of each of these pods has this word, such as ``CrashLoopBackOff``."""
+        deadline = time.monotonic() + _PATIENCE_S
+        for name in names:
+            while word not in json.dumps((self.get(kinds.POD, namespace, name) or {}).get("status", {})):
+                assert time.monotonic() < deadline, f"{name} does not become {word}"
+                time.sleep(0.02)
 
     def evict(self, namespace: str, name: str) -> None:
         """A node under pressure ends this pod."""
@@ -160,7 +171,7 @@ class Cluster:
         return web.json_response(review, status=201)
 
     def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=_PATIENCE_S)
 
     def _ask(self, question: Callable[[], _T]) -> _T:
         async def asked() -> _T:

@@ -28,11 +28,11 @@ class Tools:
             "KUBECONFIG": str(self.cluster.kubeconfig),
         }
 
-    def kubectl(self, *words: str, stdin: bytes = b"", timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def kubectl(self, *words: str, stdin: bytes = b"", timeout: float = 90) -> subprocess.CompletedProcess[str]:
         """One command, to its end. Output that is no UTF-8 is no output of kubectl."""
         return self._run("kubectl", words, stdin, timeout)
 
-    def helm(self, *words: str, stdin: bytes = b"", timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def helm(self, *words: str, stdin: bytes = b"", timeout: float = 90) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         return self._run("helm", words, stdin, timeout)
 

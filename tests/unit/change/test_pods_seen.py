@@ -177,6 +177,7 @@ def test_a_cluster_is_looked_at_after_its_contexts_were_asked(tmp_path: Path, mo
             pod("step", STEP, [container("base")]),
             pod("over", STEP, [container("base", command=["true"])], restartPolicy="Never"),
         )
+        kube.wait_for("Succeeded", "over")
         reaches = find(Wanted(Kubectl("airflow")), lambda text: None)
         with AgentSession(reaches[0]):
             shown = pods_seen.look(reaches)

@@ -32,6 +32,7 @@ def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             pod("s-1", official("scheduler"), [container("scheduler")]),
             pod("w-0", official("worker"), [container("worker", command=["false"])]),
         )
+        running.wait_for("CrashLoopBackOff", "w-0")
         yield running
 
 

@@ -48,7 +48,7 @@ def desk(kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
@@ -73,6 +73,7 @@ def test_components_are_found_by_the_charts_labels(
         pod("redis-0", official("redis"), [container("redis")]),
         pod("other", {"component": "scheduler"}, [container("scheduler")]),
     )
+    kube.wait_for("CrashLoopBackOff", "sched-b")
     said: list[str] = []
     found = find(WANTED, said.append)
     assert [reach.name for reach in found] == ["scheduler", "worker"]
@@ -133,6 +134,7 @@ def test_no_pod_that_can_be_asked(kube: Cluster) -> None:
         pod("c", official("scheduler"), [container("scheduler", readinessProbe={"exec": {"command": ["false"]}})]),
         pod("w", official("worker"), [container("worker")]),
     )
+    kube.wait_for("CrashLoopBackOff", "a")
     reaches = find(WANTED, lambda text: None)
     with pytest.raises(ReachFailed) as caught:
         AgentSession(reaches[0]).start()
@@ -186,7 +188,7 @@ def test_after_a_rollout_the_new_pod_is_asked(kube: Cluster, desk: Tools) -> Non
     with AgentSession(reach):
         pass
     desk.kubectl("-n", "airflow", "set", "env", "deploy/s", "A=new")
-    desk.kubectl("-n", "airflow", "rollout", "status", "deploy/s", "--timeout=10s")
+    desk.kubectl("-n", "airflow", "rollout", "status", "deploy/s", "--timeout=60s")
     with AgentSession(reach):
         pass
     (old, _), (new, _) = asked(kube)

@@ -58,7 +58,7 @@ def desk(request: pytest.FixtureRequest, kube: Cluster, tmp_path: Path) -> Tools
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
@@ -182,7 +182,7 @@ def test_a_pod_is_created_followed_and_deleted(kube: Cluster, desk: Tools) -> No
     sleeping = {**new, "metadata": {"name": "sleeping", "namespace": "airflow"}}
     sleeping["spec"] = {"containers": [container("main", command=["sleep", "60"])]}
     desk.kubectl("create", "-f", "-", stdin=json.dumps(sleeping).encode())
-    waited = desk.kubectl("-n", "airflow", "wait", "pod/sleeping", "--for=condition=Ready", "--timeout=5s")
+    waited = desk.kubectl("-n", "airflow", "wait", "pod/sleeping", "--for=condition=Ready", "--timeout=60s")
     assert waited.stdout == "pod/sleeping condition met\n", waited.stderr
     (pid,) = kube.processes("airflow", "sleeping")
     assert desk.kubectl("-n", "airflow", "delete", "pod", "step", "sleeping", "--grace-period=1").returncode == 0
@@ -194,7 +194,7 @@ def test_a_rollout(kube: Cluster, desk: Tools) -> None:
     kube.put(deployment("worker", {"component": "worker"}, [container("worker")], replicas=2, kind="StatefulSet"))
 
     def status(what: str, *words: str) -> str:
-        done = desk.kubectl("-n", "airflow", "rollout", "status", what, "--timeout=5s", *words)
+        done = desk.kubectl("-n", "airflow", "rollout", "status", what, "--timeout=60s", *words)
         return done.stdout + done.stderr
 
     def value() -> str:
