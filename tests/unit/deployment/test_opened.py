@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcomctl.deployment.carriers.airflow_cfg import AirflowCfg
+from xcomctl.deployment.carriers.compose_file import ComposeFile
 from xcomctl.deployment.carriers.env_file import EnvFile
+from xcomctl.deployment.carriers.helm_values import HelmValues
 from xcomctl.deployment.carriers.interface import CarrierError
 from xcomctl.deployment.carriers.opened import CARRIERS, open_carrier
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Phase
@@ -27,6 +29,9 @@ BASE = "s3://s3_conn@bucket/xcom"
         ("airflow.cfg", b"", AirflowCfg),
         ("airflow-prod.cfg", b"# x\n[database]\n", AirflowCfg),
         ("airflow.ini", b"# x\r\n[core]\r\n", AirflowCfg),
+        ("values-prod.yaml", b"config:\n  core:\n", HelmValues),
+        ("values.yml", b"", HelmValues),
+        ("docker-compose.yml", b"services:\n  airflow-scheduler:\n    image: x\n", ComposeFile),
     ],
 )
 def test_a_file_is_known_by_its_name_and_sections(tmp_path, name, content, kind):
@@ -39,8 +44,7 @@ def test_a_file_is_known_by_its_name_and_sections(tmp_path, name, content, kind)
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("values-prod.yaml", b"config:\n  core:\n"),
-        ("docker-compose.yml", b"environment:\n"),
+        ("values-prod.json", b"{}"),
         ("setup.cfg", b"[metadata]\n# [core]\n"),
         ("env", b"A=1\n"),
         (".envrc", b"A=1\n"),
@@ -106,12 +110,71 @@ def cfg_files(draw, settings):
     return written(draw, lines)
 
 
+@st.composite
+def values_files(draw, settings):
+    """Values of the official chart, with the settings in one of the places that it has for them."""
+    form = draw(st.sampled_from(["env", "extraEnv", "config", "configMap", "community"]))
+    lines = ["# values", *draw(yaml_remarks)]
+    if form == "config":
+        lines += ["config:"]
+        for section in ("core", "common.io"):
+            own = [each for each in SETTINGS if each.section == section and each.env in settings]
+            lines += [f"  {section}:", "    parallelism: 32" if section == "core" else "    state_store: x"]
+            lines += [f"    {each.key}: {quoted(draw, each.env, settings[each.env].replace('%', '%%'))}" for each in own]
+    elif form in ("env", "extraEnv"):
+        lines += ["env:" if form == "env" else "extraEnv: |"]
+        lines += ["  - name: OTHER", "    value: 'x'  # why"]
+        for name, value in settings.items():
+            lines += [f"  - name: {name}", f"    value: {quoted(draw, name, value)}", *draw(yaml_remarks)]
+    elif form == "community":
+        lines += ["airflow:", "  image: {}", "  config:"]
+        lines += [f"    {name}: {quoted(draw, name, value)}{draw(tails)}" for name, value in settings.items()]
+    else:
+        lines += ["extraEnvFrom: |", "  - configMapRef:", "      name: '{{ .Release.Name }}-xcom'", "extraConfigMaps:"]
+        lines += ["  '{{ .Release.Name }}-xcom':", "    data: |", "      A: '{{ .Values.x }}'"]
+        lines += [f"      {name}: {quoted(draw, name, value)}{draw(tails)}" for name, value in settings.items()]
+    return written(draw, [*lines, *draw(yaml_remarks), "tail: 1"])
+
+
+@st.composite
+def compose_files(draw, settings):
+    """A compose file with one environment that two services share, or that each has as a list."""
+    if draw(st.booleans()):
+        lines = ["x-common: &common", "  image: apache/airflow:2.11.2", "  environment: &env", "    OTHER: x"]
+        for name, value in settings.items():
+            lines += [f"    {name}: {quoted(draw, name, value)}{draw(tails)}", *draw(yaml_remarks)]
+        lines += ["services:", "  postgres:", "    image: postgres:16", "  airflow-scheduler:", "    <<: *common"]
+        lines += ["  airflow-worker:", "    <<: *common", "    environment:", "      <<: *env", "      MORE: y"]
+        return written(draw, lines)
+    lines = ["services:"]
+    for service in ("airflow-scheduler", "airflow-worker"):
+        lines += [f"  {service}:", "    image: apache/airflow", "    environment:", "      - OTHER=x"]
+        for name, value in settings.items():
+            quote = draw(st.sampled_from(["'", '"']))
+            lines += [f"      - {quote}{name}={value}{quote}{draw(tails)}", *draw(yaml_remarks)]
+    return written(draw, lines)
+
+
+#: Far enough to the right that they do not end a string.
+yaml_remarks = st.lists(st.sampled_from(["      # why", "", "   ", "      # XCOM_BACKEND=x"]), max_size=2)
+tails = st.sampled_from(["", "  # why", "  "])
+
+
+def quoted(draw, name, value):
+    quote = '"' if name == THRESHOLD.env else draw(st.sampled_from(["'", '"', ""]))
+    if quote == "" and ("%" in value or value == ""):
+        quote = "'"
+    return f"{quote}{value}{quote}"
+
+
 def written(draw, lines):
     end = draw(ends)
     return (end.join(lines) + draw(st.sampled_from(["", end]))).encode()
 
 
-FILES = {EnvFile: env_files, AirflowCfg: cfg_files}
+FILES = {EnvFile: env_files, AirflowCfg: cfg_files, HelmValues: values_files, ComposeFile: compose_files}
+#: What a walk begins with.
+BEGUN = {ComposeFile: b"services:\n  airflow:\n    image: apache/airflow\n"}
 
 
 def test_every_format_is_tried_here():
@@ -133,8 +196,9 @@ def test_a_phase_and_the_phase_before_it_restore_every_byte(kind, data, settings
 
 @pytest.mark.parametrize("kind", CARRIERS)
 def test_the_walk_up_and_down_writes_what_the_phases_want(tmp_path, kind):
-    carrier = kind(tmp_path / "carrier", b"")
-    carrier.path.write_bytes(b"")
+    begun = BEGUN.get(kind, b"")
+    carrier = kind(tmp_path / "carrier", begun)
+    carrier.path.write_bytes(begun)
     for phase in (Phase.INLINE, Phase.DUAL_READ, Phase.OFFLOAD, Phase.DUAL_READ, Phase.INLINE):
         carrier.write(carrier.edit(settings_for(phase, BASE, 1_600_000, "gzip")))
         carrier = kind.read(carrier.path)

@@ -105,6 +105,34 @@ class AirflowCfg(Carrier):
         after = text.encode("utf-8", "surrogateescape")
         return Edit(self._content, after, unified_diff(self._content, after, self.path.name))
 
+    def fix(self) -> Edit:
+        """The edit that writes every near miss under the correct section and key, or takes it out if that is there.
+
+        Raises :class:`CarrierError` where several lines were meant to be one setting.
+        """
+        text, there = self._text, set(self._settings)
+        while (found := _first_near_miss(ini_lines(text))) is not None:
+            line, miss = found
+            setting = self._setting(miss.meant)
+            if miss.meant in there - set(self._settings):
+                raise CarrierError(
+                    f"{self.path} means [{setting.section}] {setting.key} more than once, as {printable(miss.name)} too",
+                    "keep one of them",
+                )
+            written = text[line.value_start : line.value_end]
+            text = without_lines(text, line.start, line.end) if miss.meant in there else self._moved(text, line, setting, written)  # fmt: skip
+            there.add(miss.meant)
+        after = text.encode("utf-8", "surrogateescape")
+        self.after(edit := Edit(self._content, after, unified_diff(self._content, after, self.path.name)))
+        return edit
+
+    def _moved(self, text: str, line: IniLine, setting: Setting, written: str) -> str:
+        """A misspelt option where it is, if its section is right, else in the section that Airflow reads."""
+        if line.section == setting.section:
+            start = line.start + len(line.indent)
+            return text[:start] + setting.key + text[start + len(line.key) :]
+        return self._with(without_lines(text, line.start, line.end), setting, written)
+
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def _parsed(self) -> _Parser:
@@ -222,6 +250,17 @@ def _parse(text: str) -> _Parser:
 def _raw(parser: _Parser) -> dict[str, dict[str, str]]:
     """Every option as it is written, by section."""
     return {section: dict(parser.items(section, raw=True)) for section in parser.sections()}
+
+
+def _first_near_miss(lines: list[IniLine]) -> tuple[IniLine, NearMiss] | None:
+    """The first misspelt option. Raises :class:`CarrierError` for one whose value goes on in the next line."""
+    for line in lines:
+        miss = near_miss_in_file(line.section, line.key) if line.kind is LineKind.OPTION else None
+        if miss is not None:
+            if lines[line.number : line.number + 1] and lines[line.number].kind is LineKind.CONTINUATION:
+                raise CarrierError(f"the value of {printable(miss.name)} in line {line.number} goes on in the next line", "write it in one line")  # fmt: skip
+            return line, miss
+    return None
 
 
 def _option(lines: list[IniLine], setting: Setting) -> IniLine | None:

@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 from xcomctl.deployment.carriers.interface import Carrier, CarrierError, Edit, read_content, unified_diff
 from xcomctl.deployment.carriers.text_lines import line_end_of, without_lines
-from xcomctl.model.settings import SETTINGS, THRESHOLD, NearMiss, near_misses
+from xcomctl.model.settings import SETTINGS, THRESHOLD, NearMiss, near_miss, near_misses
 
 _BOM = "\ufeff"
 _HEAD = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[^\s=#'\"]+)[ \t]*=[ \t]*")
@@ -104,6 +104,29 @@ class EnvFile(Carrier):
         for name, value in changes.items():
             text = _set(text, name, value, self.path)
         self._require_effect(changes, text)
+        after = text.encode("utf-8", "surrogateescape")
+        return Edit(self._content, after, unified_diff(self._content, after, self.path.name))
+
+    def fix(self) -> Edit:
+        """The edit that writes the correct name of every near miss, and takes out one whose setting is assigned already.
+
+        Raises :class:`CarrierError` where several assignments were meant to be one setting.
+        """
+        text, there = self._text, set(self.settings())
+        wrong = [(each, miss) for each in self._assignments if (miss := near_miss(each.name)) is not None]
+        for meant in {miss.meant for _, miss in wrong} - there:
+            lines = [str(each.line) for each, miss in wrong if miss.meant == meant]
+            if len(lines) > 1:
+                raise CarrierError(
+                    f"{self.path} means {meant} in more than one line: {' and '.join(lines)}", "keep one of them"
+                )
+        for each, miss in reversed(wrong):
+            if miss.meant in there:
+                text = without_lines(text, each.start, each.end)
+            else:
+                head = _HEAD.match(self._text, each.start)
+                assert head is not None
+                text = text[: head.start("name")] + miss.meant + text[head.end("name") :]
         after = text.encode("utf-8", "surrogateescape")
         return Edit(self._content, after, unified_diff(self._content, after, self.path.name))
 

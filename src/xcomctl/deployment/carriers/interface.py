@@ -28,25 +28,38 @@ class CarrierError(UserError):
 
 
 @dataclass(frozen=True)
+class FileEdit:
+    """What an edit makes of one file."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True)
 class Edit:
     """A change to a carrier that has not been written: its content before and after, and what to show of it.
 
     ``diff`` is a unified diff without secrets, for people; it is empty when nothing changes. It is not meant to be
-    applied: ``after`` is.
+    applied: ``after`` is. A carrier of several files has those besides its own ``path`` in ``others``.
     """
 
     before: bytes
     after: bytes
     diff: str
+    others: tuple[FileEdit, ...] = ()
 
     @property
     def changes(self) -> bool:
         """Whether there is anything to write."""
-        return self.before != self.after
+        return self.before != self.after or any(other.before != other.after for other in self.others)
 
     def inverse(self) -> Edit:
         """The edit that restores, byte for byte, what this one changes."""
-        return Edit(self.after, self.before, unified_diff(self.after, self.before))
+        others = tuple(FileEdit(other.path, other.after, other.before) for other in self.others)
+        diffs = [unified_diff(each.before, each.after, each.path.name) for each in others]
+        diffs.append(unified_diff(self.after, self.before))
+        return Edit(self.after, self.before, "\n".join(filter(None, diffs)), others)
 
 
 class Carrier(ABC):
@@ -61,6 +74,10 @@ class Carrier(ABC):
     names: ClassVar[str]
     #: Where it was read from, as the person named it (a symbolic link stays one).
     path: Path
+
+    @abstractmethod
+    def __init__(self, path: Path, content: bytes) -> None:
+        """The carrier with that content. Raises :class:`CarrierError` for what cannot be understood."""
 
     @classmethod
     @abstractmethod
@@ -87,13 +104,61 @@ class Carrier(ABC):
         An edit that changes nothing is no error. Raises :class:`CarrierError` for what it cannot do exactly.
         """
 
-    def write(self, edit: Edit) -> None:
-        """Replace the file's content by ``edit.after``: all of it or nothing, mode and owner kept.
+    @abstractmethod
+    def fix(self) -> Edit:
+        """The edit that writes the correct name of every near miss, and takes out one whose setting is there already.
 
-        A symbolic link is followed. Raises :class:`CarrierError` if the file is no longer what the edit was made
-        from, or cannot be written.
+        Values that would not arrive as they stand (F35) are written so that they do. Raises :class:`CarrierError` where
+        two names were meant to be one setting and say different things.
         """
-        replace_content(self.path, edit.before, edit.after)
+
+    def after(self, edit: Edit) -> Self:
+        """The carrier as it would be with an edit of its own written. Raises :class:`CarrierError` as reading does."""
+        return type(self)(self.path, edit.after)
+
+    def notes(self) -> tuple[str, ...]:
+        """What whoever edits has to know about how the settings stand there: differences, places that are not read."""
+        return ()
+
+    def unfit(self) -> dict[str, str]:
+        """Settings whose value does not arrive as it stands, by variable, and what happens to it (F35)."""
+        return {}
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Its files, the one that wins last."""
+        return (self.path,)
+
+    @property
+    def shown(self) -> str:
+        """Its files as messages name them."""
+        return ", ".join(str(path) for path in self.paths)
+
+    @property
+    def name(self) -> str:
+        """What the journal calls it, wherever the command is typed."""
+        return ", ".join(str(path.absolute()) for path in self.paths)
+
+    def write(self, edit: Edit) -> None:
+        """Replace the content of its files by what the edit makes of them: all or nothing, mode and owner kept.
+
+        A symbolic link is followed. Raises :class:`CarrierError` if a file is no longer what the edit was made from, or
+        cannot be written; what was written of several files is put back then. Killed between two files, the same
+        change asked for again writes the rest.
+        """
+        files = [*edit.others, FileEdit(self.path, edit.before, edit.after)]
+        for file in files[:-1]:
+            require_unchanged(file.path, file.before)
+        written: list[FileEdit] = []
+        try:
+            for file in files:
+                replace_content(file.path, file.before, file.after)
+                written.append(file)
+        except CarrierError:
+            for file in reversed(written):
+                with contextlib.suppress(CarrierError):
+                    replace_content(file.path, file.after, file.before)
+            raise
 
 
 def unified_diff(before: bytes, after: bytes, name: str = "") -> str:
@@ -123,6 +188,16 @@ def read_content(path: Path) -> bytes:
         raise CarrierError(f"cannot read {path}: {error.strerror}") from error
 
 
+def require_unchanged(path: Path, before: bytes) -> None:
+    """Raise :class:`CarrierError` if a file's content is not ``before``."""
+    try:
+        unchanged = path.read_bytes() == before
+    except OSError as error:
+        raise CarrierError(f"cannot write {path}: {error.strerror}") from error
+    if not unchanged:
+        raise CarrierError(f"{path} was changed by somebody else in the meantime", "look at it, and edit again")
+
+
 def replace_content(path: Path, before: bytes, after: bytes) -> None:
     """Replace a file's content by way of a new file in the same folder, a flush to disk and a rename.
 
@@ -131,8 +206,7 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
     draft: Path | None = None
     try:
         target = path.resolve(strict=True)
-        if target.read_bytes() != before:
-            raise CarrierError(f"{path} was changed by somebody else in the meantime", "look at it, and edit again")
+        require_unchanged(path, before)
         if before == after:
             return
         status = target.stat()

@@ -1,0 +1,90 @@
+"""Homes that are not there yet, or are empty: the list or mapping is written with what it has to hold."""
+
+from __future__ import annotations
+
+from xcomctl.deployment.carriers.interface import CarrierError
+from xcomctl.deployment.carriers.places import Form, Home
+from xcomctl.deployment.carriers.text_lines import ends_with_line_end, line_end_of
+from xcomctl.deployment.carriers.yaml_edits import Splice
+from xcomctl.deployment.carriers.yaml_layers import Document
+from xcomctl.deployment.carriers.yaml_nodes import Mapping, Node, Scalar, Sequence, last_offset
+from xcomctl.deployment.carriers.yaml_values import as_written, scalar_text
+
+Wanted = dict[str, str]
+
+
+def is_empty(home: Home) -> bool:
+    """Whether a home is there and has nothing in it: ``[]``, ``{}`` or no value at all."""
+    if home.key is None:
+        return False
+    if isinstance(home.value, Sequence):
+        return not home.value.items
+    return not any(mapping.entries for _, mapping in home.parts)
+
+
+def filled(home: Home, wanted: Wanted) -> list[Splice]:
+    """A home that has nothing in it, with these settings."""
+    document, key = home.document, home.key
+    assert key is not None
+    text = document.text
+    colon = text.index(":", key.end) + 1
+    value = home.parts[-1][1] if home.parts else home.value
+    end = value.end if isinstance(value, Node) and value.start >= colon else colon
+    if "\n" in text[colon:end]:
+        raise CarrierError(f"{document.at(key, home.where)} is empty and runs over several lines", "write it in one")
+    column = _column(document, key) + 2
+    newline = text.find("\n", end)
+    at = len(text) if newline < 0 else newline + 1
+    return [Splice(document, colon, end, ""), _inserted(document, at, _lines(home, column, wanted))]
+
+
+def created(home: Home, document: Document, parent: Mapping | None, wanted: Wanted) -> list[Splice]:
+    """A home that is not there, with these settings, as the last key of ``parent`` (``None`` for an empty file)."""
+    name = home.where.rsplit(".", 1)[-1]
+    if parent is None or not parent.entries:
+        if parent is not None:
+            raise CarrierError(
+                f"{document.path} has nothing at {home.where}", f"write {home.where}: there, and call again"
+            )
+        lines = [f"{name}:", *_lines(home, 2, wanted)]
+        return [_inserted(document, len(document.text), lines)]
+    if parent.flow:
+        raise CarrierError(f"{document.at(parent, home.where)} would go into braces", "write them over several lines")
+    key, value = parent.entries[-1]
+    column = _column(document, parent.entries[0][0])
+    last = max(key.end, last_offset(value)) if value.start >= key.start else key.end
+    newline = document.text.find("\n", len(document.text[:last].rstrip()))
+    at = len(document.text) if newline < 0 else newline + 1
+    if parent is document.root and _only_blank(document.text[at:]):
+        at = len(document.text)
+    return [_inserted(document, at, [f"{' ' * column}{name}:", *_lines(home, column + 2, wanted)])]
+
+
+def _only_blank(rest: str) -> bool:
+    """Whether nothing but blank lines and remarks follow."""
+    return all(not line.strip() or line.lstrip().startswith("#") for line in rest.split("\n"))
+
+
+def _lines(home: Home, column: int, wanted: Wanted) -> list[str]:
+    indent, lines = " " * column, []
+    for name, value in wanted.items():
+        written = scalar_text(as_written(value, home.way), "", quoted=True)
+        if home.form is Form.LIST:
+            lines += [f"{indent}- name: {name}", f"{indent}  value: {written}"]
+        else:
+            lines.append(f"{indent}{name}: {written}")
+    return lines
+
+
+def _column(document: Document, key: Node) -> int:
+    assert isinstance(key, Scalar)
+    start = document.text.rfind("\n", 0, key.start) + 1
+    return key.start - start - document.text.startswith("\ufeff", start)
+
+
+def _inserted(document: Document, at: int, lines: list[str]) -> Splice:
+    end = line_end_of(document.text)
+    text = document.text
+    if at == len(text) and text.strip("\ufeff") and not ends_with_line_end(text):
+        return Splice(document, at, at, "".join(end + line for line in lines))
+    return Splice(document, at, at, "".join(line + end for line in lines))
