@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xcomctl.assess import status_carrier
 from xcomctl.assess import status_rows as rows
 from xcomctl.assess.drift import drift
 from xcomctl.assess.fleet import Context, Fleet
@@ -18,6 +19,7 @@ from xcomctl.assess.status_next import next_step
 from xcomctl.assess.status_signals import signals
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, TaskInstance
 from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.errors import UserError
 from xcomctl.journal.local import now
 from xcomctl.model import requests
@@ -72,15 +74,16 @@ def report(
     scan_problem: UserError | None = None,
     deployment: str | None = None,
     signatures: Mapping[str, int] | None = None,
+    carrier: CarrierFiles | None = None,
     fail_on_warn: bool = False,
     options: str = "",
-    carrier: str = ANY_CARRIER,
+    carrier_option: str = ANY_CARRIER,
 ) -> StatusReport:
-    """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown, ``carrier``
-    the file with the settings.
+    """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown,
+    ``carrier_option`` the file with the settings.
 
     ``expected`` is what is planned, ``asked`` the part of it that the command line insists on. ``scan_problem`` is why a
-    scan that was asked for failed.
+    scan that was asked for failed. ``carrier`` is the file that the contexts are deployed from, if it is named.
     """
     answers, database = seen.answers, seen.database
     drifted = drift([_as_report(name, answer) for name, answer in answers.items()])
@@ -92,6 +95,7 @@ def report(
             if answer is not None and (row := rows.running(name, answer, database)) is not None
         ),
         *([dataclasses.replace(drifted, id="drift", category=CONTEXTS)] if drifted is not None else []),
+        *([status_carrier.carrier(carrier, answers, options)] if carrier is not None else []),
         *(rows.store(name, answer, options) for name, answer in answers.items() if answer is not None),
         rows.references(database, options),
         rows.at_risk(database, recent, options),
@@ -100,7 +104,7 @@ def report(
         *signals(answers, database, recent, expected, asked or Expected(), options),
         *rows.journal(recent, options),
     ]
-    step, because = next_step(checks, answers, database, expected, options, carrier)
+    step, because = next_step(checks, answers, database, expected, options, carrier_option)
     return StatusReport(
         at=now(),
         deployment=deployment,

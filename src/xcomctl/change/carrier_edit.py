@@ -9,11 +9,9 @@ from typing import TypeVar
 from xcomctl.deployment.carriers.interface import Carrier, CarrierError, Edit
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.model.phases import Line, Phase, PhaseFinding, path_problem, phase_of
-from xcomctl.model.requests import ResolvedSetting
 from xcomctl.model.settings import (
     COMPRESSION,
     PATH,
-    SETTINGS,
     THRESHOLD,
     NearMiss,
     Setting,
@@ -21,7 +19,7 @@ from xcomctl.model.settings import (
     SettingsError,
     parse_threshold,
     settings_for,
-    settings_from,
+    settings_of,
 )
 from xcomctl.report.text import printable
 
@@ -35,6 +33,8 @@ NOTHING = SettingsEntry()
 class CarrierEdit:
     """An edit that has not been written, and what the carrier says before and after it.
 
+    ``notes`` say what whoever deploys has to know of how the settings stand there.
+
     That is what this file says alone. What a context resolves may differ: it may not be deployed, and an environment
     variable wins over ``airflow.cfg``.
     """
@@ -42,6 +42,7 @@ class CarrierEdit:
     edit: Edit
     before: Settings
     after: Settings
+    notes: tuple[str, ...] = ()
 
     @property
     def phase_before(self) -> PhaseFinding:
@@ -55,20 +56,36 @@ class CarrierEdit:
 
 
 def edit_for(
-    carrier: Carrier, target: Phase, line: Line, given: SettingsEntry = NOTHING, planned: SettingsEntry = NOTHING
+    carrier: Carrier,
+    target: Phase,
+    line: Line,
+    given: SettingsEntry = NOTHING,
+    planned: SettingsEntry = NOTHING,
+    *,
+    fix: bool = False,
 ) -> CarrierEdit:
     """The edit that makes a carrier say ``target``, for an Airflow of that line.
 
     ``given`` and ``planned`` are as in :func:`wanted_for`, whose errors it raises too. Raises :class:`CarrierError`
     for names in the carrier that look like a setting and are none (F13), whatever the target: what they were meant to
-    say is not known. An edit that changes nothing is no error.
+    say is not known; and for a threshold of the carrier that would not arrive as it stands (F35). With ``fix`` both are
+    corrected first, by the same edit. An edit that changes nothing is no error.
     """
+    before, fixed = carrier.settings(), carrier.fix() if fix else None
+    if fixed is not None:
+        carrier = carrier.after(fixed)
     if misses := carrier.near_misses():
         raise _misspelt(carrier, misses)
+    if target is Phase.OFFLOAD and given.threshold is None and (unfit := carrier.unfit().get(THRESHOLD.env)):
+        raise CarrierError(f"the threshold does not arrive as it stands: {unfit}", "quote it: --fix writes that")
     present = carrier.settings()
     wanted = wanted_for(target, line, given, planned, present)
+    edit = carrier.edit(wanted)
     return CarrierEdit(
-        edit=carrier.edit(wanted), before=_settings(present, line), after=settings_after(wanted, present, line)
+        edit=edit if fixed is None else fixed.then(edit, [path.name for path in carrier.paths]),
+        before=settings_of(before, line),
+        after=settings_after(wanted, present, line),
+        notes=carrier.notes(),
     )
 
 
@@ -104,7 +121,7 @@ def wanted_for(
 
 def settings_after(wanted: Mapping[str, str], present: Mapping[str, str], line: Line) -> Settings:
     """What these variables amount to once ``wanted`` are written over ``present``."""
-    return _settings({**present, **wanted}, line)
+    return settings_of({**present, **wanted}, line)
 
 
 def _first(*values: _T | None) -> _T | None:
@@ -155,10 +172,6 @@ def _misspelt(carrier: Carrier, misses: tuple[NearMiss, ...]) -> CarrierError:
         else:
             hints.append(f"{name} → {miss.correction}")
             there.add(miss.meant)
-    return CarrierError(f"{carrier.path} sets what Airflow does not read: {said}", "; ".join(hints))
-
-
-def _settings(variables: Mapping[str, str], line: Line) -> Settings:
-    """The settings that these variables make, where nothing else sets any."""
-    found = {setting.name: ResolvedSetting(variables.get(setting.env, setting.default), None) for setting in SETTINGS}
-    return settings_from(line=line, **found)
+    return CarrierError(
+        f"{carrier.shown} sets what Airflow does not read: {said}", "; ".join([*hints, "or have that written: --fix"])
+    )

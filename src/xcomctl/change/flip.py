@@ -64,7 +64,7 @@ class Flip:
         return digest(
             {
                 "action": ACTION,
-                "carrier": _name(self.carrier),
+                "carrier": self.carrier.name,
                 "after": self.edit.after.to_json(),
                 "target": self.target.value,
             }
@@ -130,7 +130,7 @@ def write(flip: Flip, journal: Where, deployment: str | None, held: Lock, versio
     before, after = flip.edit.before.to_json(), flip.edit.after.to_json()
     step = flip.looked.step
     data: dict[str, Any] = {
-        "carrier": _name(flip.carrier),
+        "carrier": flip.carrier.name,
         "start": step.start.value,
         "target": step.target.value,
         "gates": [{"id": gate.id, "status": gate.status.value, "detail": gate.detail} for gate in flip.gates],
@@ -148,7 +148,7 @@ def last(journal: Where, deployment: str | None, carrier: Carrier, target: Phase
     """The last entry of a flip of this carrier, if it is one to this target. Raises ``JournalError``."""
     found: JournalEntry | None = None
     for entry in opened(journal).entries():
-        if (entry.action, entry.deployment, entry.data.get("carrier")) == (ACTION, deployment, _name(carrier)):
+        if (entry.action, entry.deployment, entry.data.get("carrier")) == (ACTION, deployment, carrier.name):
             found = entry
     return found if found is not None and found.data.get("target") == target.value else None
 
@@ -162,13 +162,8 @@ def finish(flip: Flip, journal: Where, deployment: str | None) -> bool:
     return True
 
 
-def _name(carrier: Carrier) -> str:
-    """What the journal calls the file, wherever the command is typed."""
-    return str(carrier.path.absolute())
-
-
 def _written(flip: Flip, deployment: str | None, plan: str | None, versions: Mapping[str, str]) -> JournalEntry:
-    data = {"carrier": _name(flip.carrier), "target": flip.target.value, "written": True}
+    data = {"carrier": flip.carrier.name, "target": flip.target.value, "written": True}
     after = flip.edit.after.to_json()
     return entry_now(ACTION, deployment, versions=versions, plan=plan, after=after, verdict=Verdict.OK, data=data)
 
@@ -200,7 +195,7 @@ def record(flip: Flip, state: str, options: str, deployment: str | None, *, flee
         "state": state,
         "start": None if flip.looked is None else flip.looked.step.start.value,
         "target": flip.target.value,
-        "carrier": str(flip.carrier.path),
+        "carrier": flip.carrier.shown,
         "diff": flip.edit.edit.diff,
         "before": flip.edit.before.to_json(),
         "after": flip.edit.after.to_json(),

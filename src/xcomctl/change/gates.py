@@ -87,6 +87,8 @@ def carrier(standing: Standing, edit: CarrierEdit) -> Check:
         if says is not Phase.INLINE and path != standing.path and standing.path is not None:
             why = f"its base path is {redact(str(path))}, and they resolve {redact(standing.path)}"
             return _gate("carrier", title, Status.FAIL, why, "deploy it, or name the file that they read: --carrier")
+        if edit.notes:
+            return _gate("carrier", title, Status.WARN, f"both are {says.value}, and {redact('; '.join(edit.notes))}")
         return _gate("carrier", title, Status.OK, f"both are {says.value}")
     source = standing.resolution.backend.source
     why = (

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from xcomctl.change.agents import Agents
@@ -14,6 +13,7 @@ from xcomctl.change.carrier_edit import NOTHING
 from xcomctl.change.killswitch_view import View
 from xcomctl.change.observed import versions
 from xcomctl.change.pauses import PauseWay
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Journal, Where
@@ -42,13 +42,14 @@ class Wanted:
     """What the person asked for.
 
     ``carrier`` is ``None`` where the settings are written by hand. ``given`` and ``planned`` are as in
-    :func:`~xcomctl.change.carrier_edit.wanted_for`. ``deploy`` is a command, ``None`` to wait for somebody's deploy.
+    :func:`~xcomctl.change.carrier_edit.wanted_for`, ``fix`` as in ``edit_for``. ``deploy`` is a command, ``None`` to wait for somebody's deploy.
     ``timeout_s`` bounds each wait. ``only_at_risk`` pauses the DAGs alone whose unfinished runs hold references. ``clear``
     are tasks (``DAG.TASK``) that may be killed. ``past_barrier`` is why to go on although not everything can be seen.
     ``max_bytes`` is how much may be written back into the database. ``options`` name the contexts in commands that are printed. ``pauses`` is the REST API where one is named, ``base_path`` where references lie if it is not what resolves.
     """
 
-    carrier: Path | None = None
+    carrier: CarrierFiles | None = None
+    fix: bool = False
     given: SettingsEntry = NOTHING
     planned: SettingsEntry = NOTHING
     deploy: str | None = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from xcomctl.change import deploy, gates
 from xcomctl.change.carrier_edit import CarrierEdit, edit_for, wanted_for
 from xcomctl.change.killswitch import Begin, Outcome, Step, Work, at_risk, default_base_path
 from xcomctl.change.observed import held
 from xcomctl.deployment.carriers.interface import Carrier
-from xcomctl.deployment.carriers.opened import open_carrier
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
 from xcomctl.model.killswitch import CONFIRM, DEPLOY, REVERT, Way
@@ -38,9 +37,10 @@ class Revert(Step):
             return ["no carrier is named (--carrier FILE): set by hand, for every component:", *lines]
         _, edit = _edit(work, work.wanted.carrier)
         _keeps_what_finished_runs_hold(work, edit.after.path)
+        notes = [f"note: {redact(note)}" for note in edit.notes]
         if not edit.edit.changes:
-            return [f"{work.wanted.carrier} says {work.way.target.value} already"]
-        return [str(work.wanted.carrier), *edit.edit.diff.splitlines()]
+            return [f"{work.wanted.carrier} says {work.way.target.value} already", *notes]
+        return [str(work.wanted.carrier), *edit.edit.diff.splitlines(), *notes]
 
     def asks(self, work: Work) -> bool:
         """Whether there is anything to write."""
@@ -54,17 +54,18 @@ class Revert(Step):
             if not work.begun.begun(REVERT):  # whoever is called again may have done it by now
                 begin(after=_by_hand(work), data={"by_hand": True})
             return Outcome(f"{target} is written by hand")
-        path = work.wanted.carrier
-        carrier, edit = _edit(work, path)
+        files = work.wanted.carrier
+        carrier, edit = _edit(work, files)
+        data = {"carrier": str(files)}
         if not edit.edit.changes:
             # An edit was written by a call that could not say so any more: this is when it had been at the latest.
             mine = bool(work.begun.begun(REVERT)) and work.begun.done(REVERT) is None
             after = edit.after.to_json() if mine else None
-            return Outcome(f"{path} says {target} already", after=after, data={"carrier": str(path)})
-        begin(before=edit.before.to_json(), after=edit.after.to_json(), data={"carrier": str(path)})
+            return Outcome(f"{files} says {target} already", after=after, data=data)
+        begin(before=edit.before.to_json(), after=edit.after.to_json(), data=data)
         carrier.write(edit.edit)
         work.edited = True
-        return Outcome(f"{path} says {target}: EDITED, NOT DEPLOYED", after=edit.after.to_json(), data={"carrier": str(path)})  # fmt: skip
+        return Outcome(f"{files} says {target}: EDITED, NOT DEPLOYED", after=edit.after.to_json(), data=data)
 
 
 class Deploy(Step):
@@ -137,10 +138,10 @@ def _line(work: Work) -> Line:
     return work.view.line
 
 
-def _edit(work: Work, path: Path) -> tuple[Carrier, CarrierEdit]:
-    """The edit as the file stands now."""
-    carrier = open_carrier(path)
-    edit = edit_for(carrier, work.way.target, _line(work), work.wanted.given, _planned(work))
+def _edit(work: Work, files: CarrierFiles) -> tuple[Carrier, CarrierEdit]:
+    """The edit as the files stand now."""
+    carrier = files.open()
+    edit = edit_for(carrier, work.way.target, _line(work), work.wanted.given, _planned(work), fix=work.wanted.fix)
     _reads_what_is_held(work, edit.after.path)
     return carrier, edit
 

@@ -150,7 +150,7 @@ class Switch:
     @property
     def _carrier(self) -> dict[str, Any]:
         carrier = self.wanted.carrier
-        return {} if carrier is None else {"carrier": str(carrier.resolve())}
+        return {} if carrier is None else {"carrier": carrier.resolved}
 
     def _steps(self, begun: Begun, again: bool) -> list[Step]:
         left = remaining(begun, self.view.sees.resolves(begun.way.target)) if again else begun.way.steps

@@ -41,7 +41,7 @@ class Asked:
     ``reads_only``: nothing is written, not even into the journal.
 
     ``given`` are settings of the command line, ``planned`` those of ``xcomctl.toml``. ``unsafe`` is why there is no
-    rehearsal, ``keep_finished`` why references of finished runs may stay.
+    rehearsal, ``keep_finished`` why references of finished runs may stay. ``fix`` has misspelt names corrected.
     """
 
     given: SettingsEntry = NOTHING
@@ -54,6 +54,7 @@ class Asked:
     keep_finished: str | None = None
     values: int = VALUES
     reads_only: bool = False
+    fix: bool = False
     options: str = ""
     step_options: str = ""
     gate_options: str = ""
@@ -82,7 +83,8 @@ class Steps:
 
     def edit(self, carrier: Carrier, target: Phase) -> CarrierEdit:
         """The edit that a step makes. Raises :class:`~xcomctl.deployment.carriers.interface.CarrierError`."""
-        return edit_for(carrier, target, self._standing.line, self._asked.given, self._asked.planned)
+        asked = self._asked
+        return edit_for(carrier, target, self._standing.line, asked.given, asked.planned, fix=asked.fix)
 
     def wanted(self, target: Phase) -> Settings:
         """What a step would leave in a carrier that says what the contexts resolve. Raises as :meth:`edit`."""

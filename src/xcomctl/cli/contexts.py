@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import pods
+from xcomctl.cli import carriers, pods
 
 if TYPE_CHECKING:
     from xcomctl.assess.fleet import Fleet
@@ -134,9 +134,12 @@ def carrier_option(args: argparse.Namespace, chosen: Deployment | None) -> str:
     a deployment that has its own."""
     from xcomctl.model.way_out import ANY_CARRIER
 
+    named = carriers.files(args, None) if getattr(args, "carrier", None) else None
+    if named is not None:
+        return named.options
     if chosen is None or chosen.carrier is None:
         return ANY_CARRIER
-    return "" if args.deployment else f" --carrier {shlex.quote(str(chosen.carrier))}"
+    return "" if args.deployment else chosen.carrier.options
 
 
 def fleet(args: argparse.Namespace, chosen: Deployment | None) -> Fleet:

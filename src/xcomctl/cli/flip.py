@@ -26,12 +26,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="take one step of the phases in the carrier, when everything that gates it is passed",
         description="Edits the file that carries the settings, in place and nothing else in it, from the phase that the "
         "contexts resolve to the one next to it. Refuses until the step before is over; upwards without a rehearsal and "
-        "a pre-flight of what is planned; to inline while a row holds a reference. Never deploys.",
+        "a pre-flight of what is planned; to inline while a row holds a reference. Never deploys. With --output patch it "
+        "writes nothing: what would change goes to standard output for git apply or patch -p1, the rest to standard error.",
         epilog="Exit codes: 0 edited, or nothing to edit; 2 usage; 5 the contexts could not be asked; 6 refused, or locked.",
     )
     steps.add_options(parser)
     contexts.add_options(parser)
-    output = contexts.add_output_options(parser, "json")
+    output = contexts.add_output_options(parser, "json", "patch")
     output.add_argument("-y", "--yes", action="store_true", help="do not ask")
     output.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.report.progress import progress_for
 
     chosen = contexts.deployment(args)
-    asked = replace(steps.asked(args, chosen), reads_only=args.dry_run)
+    looks_only = args.dry_run or args.output == "patch"
+    asked = replace(steps.asked(args, chosen), reads_only=looks_only)
     carrier = steps.carrier(args, chosen)
     if carrier is None:
         args.usage_error("name the file that carries the settings: --carrier FILE, or carrier in xcomctl.toml")
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.callback(progress.close)
         held: Lock | None = None
-        if not args.dry_run:
+        if not looks_only:
             held = stack.enter_context(opened(journal).lock(this_actor(), NAME, name))
         fleet = stack.enter_context(contexts.fleet(args, chosen))
         with progress.step("contexts", "What every context resolves") as step:
@@ -87,14 +89,34 @@ def run(args: argparse.Namespace) -> int:
         if found.already:
             finished = held is not None and flip.finish(found, journal, name)
             return _end(args, found, "already", options, name, finished=finished)
+        if args.output == "patch":
+            return _patch(args, found, options)
         if args.dry_run:
             return _end(args, found, "dry-run", options, name)
         assert held is not None
         _show(args, found, sys.stderr if args.output == "json" else sys.stdout)
-        confirm(f"write this into {carrier.path}?", yes=args.yes)
+        confirm(f"write this into {carrier.shown}?", yes=args.yes)
         held.renew()
         flip.write(found, journal, name, held, versions(where.answers))
         return _end(args, found, "edited", options, name)
+
+
+def _patch(args: argparse.Namespace, found: Flip, options: str) -> int:
+    """The patch on standard output as it is, byte for byte, and what comes next on standard error."""
+    from xcomctl.change import flip
+    from xcomctl.deployment.carriers.patch import patch
+    from xcomctl.report.flip_text import render_end
+
+    content = patch(found.carrier, found.edit.edit)
+    _show(args, found, sys.stderr)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+    sentences = ["nothing was written; with the patch merged and deployed to every component, next would be:"]
+    following = flip.next_steps(found.target, options, fleet_stopped=args.fleet_stopped)
+    print(file=sys.stderr)
+    render_end("PATCH", sentences, list(following), sys.stderr)
+    return 0
 
 
 def _show(args: argparse.Namespace, found: Flip, stream: Any) -> None:
@@ -119,11 +141,12 @@ def _end(
         return int(record["exit_code"])
     from xcomctl.report.flip_text import render_end
 
+    stream = sys.stderr if args.output == "patch" else sys.stdout
     if state in ("refused", "dry-run"):
-        _show(args, found, sys.stdout)
+        _show(args, found, stream)
     if found.looked is not None:
-        print()
-    path, target = found.carrier.path, found.target.value
+        print(file=stream)
+    path, target = found.carrier.shown, found.target.value
     headline, sentences = {
         "edited": (flip.EDITED, [f"{path} says {target} now; deploy it to every component, then:"]),
         "already": (
@@ -138,5 +161,5 @@ def _end(
     if finished:
         sentences.append("the journal says now that it is written: the flip before this one was interrupted")
     commands = [] if state == "refused" else record["next_steps"]
-    render_end(headline, sentences, commands, sys.stdout)
+    render_end(headline, sentences, commands, stream)
     return int(record["exit_code"])

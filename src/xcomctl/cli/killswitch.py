@@ -9,10 +9,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, contexts
+from xcomctl.cli import api, carriers, contexts
 
 if TYPE_CHECKING:
     from xcomctl.change.killswitch import Wanted
@@ -40,7 +39,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what = parser.add_argument_group("what to do")
     what.add_argument("--hard", action="store_true", help="at once to inline: for a backend that cannot be imported")
     what.add_argument("--to", metavar="PHASE", choices=("dual-read", "inline"), default="dual-read", help="dual-read (default), or on from there to inline: wait, rehydrate, revert, each step asked")  # fmt: skip
-    what.add_argument("--carrier", metavar="FILE", type=Path, help="the file to edit: .env or airflow.cfg (default: the deployment's; without one the lines to set by hand are shown)")  # fmt: skip
+    carriers.add_options(what, "without one the lines to set by hand are shown")
     what.add_argument("--path", metavar="URL", help="the base path to write, where it resolves nowhere (default: the carrier's, else the deployment's)")  # fmt: skip
     what.add_argument("--deploy", metavar="'COMMAND'", type=_command, help="run this deploy (default: wait until you have deployed)")  # fmt: skip
     what.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long each wait may take (default: 3600)")  # fmt: skip
@@ -135,7 +134,8 @@ def _wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted:
     from xcomctl.model.rehydrate import MAX_BYTES
 
     return Wanted(
-        carrier=args.carrier or (chosen.carrier if chosen is not None else None),
+        carrier=carriers.files(args, chosen),
+        fix=args.fix,
         given=SettingsEntry(path=args.path),
         planned=chosen.settings if chosen is not None else SettingsEntry(),
         deploy=args.deploy,
@@ -162,7 +162,7 @@ def _next_steps(args: argparse.Namespace, report: KillswitchReport, wanted: Want
         return [f"xcomctl status{options}"]
     if report.way is not Way.SOFT:
         return list(way_out.after_inline(options))
-    carrier = "FILE" if wanted.carrier is None else shlex.quote(str(wanted.carrier))
+    carrier = " --carrier FILE" if wanted.carrier is None else wanted.carrier.options
     handed_over = report.sees.worst in (Phase.MISCONFIGURED, Phase.INLINE)
     return list(way_out.after_soft(options, carrier, handed_over=handed_over))
 
@@ -175,7 +175,8 @@ def _again(args: argparse.Namespace, report: KillswitchReport) -> str:
     on = ["--to", "inline"] if args.to == "inline" else []
     words = ["--abandon"] if args.abandon else ["--hard"] if report.way is Way.HARD else on
     where = ("api", "api_user")  # the journal and the file are spelled with the contexts
-    of_steps = () if args.abandon else ("carrier", "path", "deploy", "base_path", "past_barrier")
+    of_steps = () if args.abandon else ("path", "deploy", "base_path", "past_barrier")
+    words += [] if args.abandon else carriers.typed(args)
     for option in (*of_steps, *where):
         value = getattr(args, option)
         words += [f"--{option.replace('_', '-')}", redact(str(value))] if value else []

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, contexts
+from xcomctl.cli import api, carriers, contexts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--expect-path", metavar="URL", help="what the path has to resolve to (default: the deployment's)"
     )
     what.add_argument("--expect-threshold", metavar="BYTES", type=int, help="what the threshold has to resolve to")
+    carriers.add_carrier_option(what, "also say what this file says (repeatable for several values files; default: the deployment's)")  # fmt: skip
     contexts.add_base_path_option(what)
     contexts.add_options(parser)
     through = parser.add_argument_group("through Airflow's REST API")
@@ -114,8 +115,8 @@ def _look(
         signatures = _signatures(args, chosen, seen.failed, step.waiting)
         return status.report(
             seen, expected, Recent.read(journal, name), asked=asked, scan_problem=problem, deployment=name,
-            signatures=signatures, fail_on_warn=args.fail_on_warn, options=options,
-            carrier=contexts.carrier_option(args, chosen),
+            signatures=signatures, carrier=carriers.files(args, chosen), fail_on_warn=args.fail_on_warn, options=options,
+            carrier_option=contexts.carrier_option(args, chosen),
         )  # fmt: skip
 
 

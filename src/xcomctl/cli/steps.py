@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xcomctl.cli import contexts
+from xcomctl.cli import carriers, contexts
 from xcomctl.model.phases import Phase
 from xcomctl.model.plan import VALUES
 
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the target, the carrier and its settings, what gates a step, and what gets it past one."""
     what = parser.add_argument_group("what to write")
     what.add_argument("--to", metavar="PHASE", required=True, choices=targets(), help="the phase: inline, dual-read or offload")  # fmt: skip
-    what.add_argument("--carrier", metavar="FILE", type=Path, help="the file that carries the settings (default: the deployment's)")  # fmt: skip
+    carriers.add_options(what)
     what.add_argument("--path", metavar="URL", help="base path, such as s3://CONNECTION@BUCKET/xcom")
     what.add_argument("--threshold", metavar="BYTES", type=_threshold, help="values from here up go into the store")
     what.add_argument("--compression", metavar="CODEC", help="compression of objects; an empty one switches it off")
@@ -72,18 +72,18 @@ def asked(args: argparse.Namespace, chosen: Deployment | None) -> Asked:
         unsafe=args.unsafe_no_rehearsal,
         keep_finished=args.keep_finished,
         values=args.values,
+        fix=args.fix,
         options=contexts.spelled(args),
-        step_options=_typed(args, "carrier", "path", "threshold", "compression"),
+        step_options="".join(f" {shlex.quote(word)}" for word in carriers.typed(args))
+        + _typed(args, "path", "threshold", "compression"),
         gate_options=_about_gates(args),
     )
 
 
 def carrier(args: argparse.Namespace, chosen: Deployment | None) -> Carrier | None:
     """The carrier that is named, ``None`` for none. Raises ``CarrierError`` for one that is none."""
-    from xcomctl.deployment.carriers.opened import open_carrier
-
-    path = args.carrier or (chosen.carrier if chosen is not None else None)
-    return None if path is None else open_carrier(path)
+    named = carriers.files(args, chosen)
+    return None if named is None else named.open()
 
 
 def age(text: str) -> datetime.timedelta:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.kubectl import Kubectl
 from xcomctl.deployment.pods import COMPONENTS
 from xcomctl.deployment.reach.command import CommandReach
@@ -77,7 +78,8 @@ class SettingsEntry:
 @dataclass(frozen=True)
 class Deployment:
     """One deployment of ``xcomctl.toml``. ``journal`` is the file or the URL that its journal is kept in, ``carrier`` the
-    file that carries its settings, ``pods`` what is wanted of a cluster beside ``contexts``."""
+    file that carries its settings, or several values files, the one that wins last; ``pods`` what is wanted of a cluster
+    beside ``contexts``."""
 
     name: str
     file: Path
@@ -85,7 +87,7 @@ class Deployment:
     settings: SettingsEntry = SettingsEntry()
     api: ApiEntry | None = None
     journal: Path | str | None = None
-    carrier: Path | None = None
+    carrier: CarrierFiles | None = None
     pods: Wanted | None = None
 
     def without_contexts(self) -> tuple[str, str]:
@@ -163,7 +165,7 @@ def _deployment(name: str, path: Path, table: _Table) -> Deployment:
         if url is None:
             raise DeploymentError(f"{path}: [deployments.{name}.api] has no url")
         api = ApiEntry(url, entry.text("username"), entry.text("password_env"), entry.text("token_env"))
-    journal, carrier = table.text("journal"), table.text("carrier")
+    journal, carrier = table.text("journal"), table.texts("carrier")
     return Deployment(
         name=name,
         file=path,
@@ -172,7 +174,7 @@ def _deployment(name: str, path: Path, table: _Table) -> Deployment:
         api=api,
         # A file lies beside the one that names it, wherever the command is typed.
         journal=journal if journal is None or is_url(journal) else path.parent / Path(journal).expanduser(),
-        carrier=None if carrier is None else path.parent / Path(carrier).expanduser(),
+        carrier=CarrierFiles(tuple(path.parent / Path(each).expanduser() for each in carrier)) if carrier else None,
         pods=_pods(name, path, table),
     )
 
@@ -239,17 +241,19 @@ class _Table:
             return value
         raise DeploymentError(f"{self.file}: {self.place}.{key} must be a string")
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """One string, or an array of them."""
+        value = self.content.get(key, [])
+        found = [value] if isinstance(value, str) else value
+        if isinstance(found, list) and all(isinstance(each, str) for each in found):
+            return tuple(found)
+        raise DeploymentError(f"{self.file}: {self.place}.{key} must be a string, or an array of strings")
+
     def number(self, key: str) -> int | None:
         value = self.content.get(key)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise DeploymentError(f"{self.file}: {self.place}.{key} must be a whole number")
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.content.get(key, [])
-        if isinstance(value, list) and all(isinstance(each, str) for each in value):
-            return tuple(value)
-        raise DeploymentError(f"{self.file}: {self.place}.{key} must be a list of strings")
 
     def flag(self, key: str) -> bool:
         value = self.content.get(key, False)

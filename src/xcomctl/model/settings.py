@@ -32,6 +32,7 @@ __all__ = [
     "same_value",
     "settings_for",
     "settings_from",
+    "settings_of",
 ]
 
 
@@ -150,6 +151,12 @@ def settings_from(
         threshold_raw=raw,
         compression=_text(compression),
     )
+
+
+def settings_of(variables: Mapping[str, str], line: Line) -> Settings:
+    """The settings that these variables make, where nothing else sets any."""
+    found = {setting.name: ResolvedSetting(variables.get(setting.env, setting.default), None) for setting in SETTINGS}
+    return settings_from(line=line, **found)
 
 
 def _text(setting: ResolvedSetting) -> Optional[str]:

@@ -58,13 +58,13 @@ def hard_step(contexts: str, carrier: str = ANY_CARRIER) -> str:
 
 
 def after_soft(contexts: str, carrier: str, *, handed_over: bool) -> Iterator[str]:
-    """What is left once ``dual-read`` is everywhere. ``handed_over``: path strings were handed to tasks before."""
+    """What is left once ``dual-read`` is everywhere. ``carrier`` are the options that name the file. ``handed_over``: path strings were handed to tasks before."""
     if handed_over:
         yield f"xcomctl retrigger{contexts}  # what got path strings before"
     yield f"xcomctl status{contexts}"
     yield f"xcomctl wait --to {Phase.DUAL_READ.value}{contexts}"
     yield (
-        f"xcomctl killswitch --to {Phase.INLINE.value} --carrier {carrier}{contexts}  # by daylight, and only to take the "
+        f"xcomctl killswitch --to {Phase.INLINE.value}{carrier}{contexts}  # by daylight, and only to take the "
         "provider out: references go back into the database first"
     )
 

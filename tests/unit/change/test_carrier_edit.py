@@ -139,7 +139,14 @@ def test_names_that_airflow_does_not_read_are_refused_with_what_to_do():
     carrier = env({**settings_for(Phase.DUAL_READ, OTHER), f"{dotted}PATH": OTHER, f"{dotted}COMPRESSION": "gzip"})
     with pytest.raises(CarrierError, match=r"x\.env sets what Airflow does not read") as raised:
         edit_for(carrier, Phase.DUAL_READ, Line.AF3)
-    assert raised.value.hint == (f"remove {dotted}PATH, {PATH.env} is set; {dotted}COMPRESSION → {COMPRESSION.env}")
+    hint = (
+        f"remove {dotted}PATH, {PATH.env} is set; {dotted}COMPRESSION → {COMPRESSION.env}; or have that written: --fix"
+    )
+    assert raised.value.hint == hint
+    fixed = edit_for(carrier, Phase.DUAL_READ, Line.AF3, fix=True)
+    there = carrier.after(fixed.edit)
+    assert there.settings() == {**settings_for(Phase.DUAL_READ, OTHER), COMPRESSION.env: "gzip"}
+    assert there.near_misses() == () and fixed.edit.before == carrier.edit({}).before
 
 
 def test_so_are_those_of_an_airflow_cfg_in_its_own_words():
@@ -153,5 +160,8 @@ def test_so_are_those_of_an_airflow_cfg_in_its_own_words():
     assert raised.value.hint == (
         "remove [core] XCOM_BACKEND, [core] xcom_backend is set; "
         "[common_io] xcom_objectstorage_path → [common.io] xcom_objectstorage_path; "
-        "remove [Common.io] xcom_objectstorage_path, [common.io] xcom_objectstorage_path is set"
+        "remove [Common.io] xcom_objectstorage_path, [common.io] xcom_objectstorage_path is set; "
+        "or have that written: --fix"
     )
+    fixed = edit_for(carrier, Phase.INLINE, Line.AF3, fix=True).edit.after
+    assert b"XCOM_BACKEND" not in fixed and fixed.count(b"s3://c@b/x") == 1 and b"[common.io]" in fixed

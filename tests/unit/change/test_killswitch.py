@@ -26,6 +26,7 @@ from xcomctl.change.killswitch_view import View, viewed
 from xcomctl.change.observed import Held
 from xcomctl.change.retrigger import RUN
 from xcomctl.deployment.carriers.env_file import EnvFile
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.errors import UserError
 from xcomctl.journal.local import LocalJournal, now, this_actor
@@ -186,7 +187,7 @@ def carrier(tmp_path: Path) -> Path:
 
 
 def test_the_edit_is_announced_with_both_settings_and_not_made_twice(desk: Desk, carrier: Path) -> None:
-    work = desk.work(carrier=carrier)
+    work = desk.work(carrier=named(carrier))
     with desk.player(work) as player:
         played, _ = player.play([Revert()])
     assert "EDITED, NOT DEPLOYED" in played[0].detail
@@ -194,7 +195,7 @@ def test_the_edit_is_announced_with_both_settings_and_not_made_twice(desk: Desk,
     announced = work.begun.begun("revert")[0]
     assert announced.before is not None and announced.after is not None
     assert (announced.before["threshold"], announced.after["threshold"]) == (20_000, -1)
-    again = desk.work(carrier=carrier)
+    again = desk.work(carrier=named(carrier))
     with desk.player(again) as player:
         played, _ = player.play([Revert()])
     assert "already" in played[0].detail and len(again.begun.begun("revert")) == 1
@@ -217,7 +218,7 @@ def test_an_edit_that_was_killed_before_it_was_recorded_is_on_record_once(desk: 
 
 
 def test_hard_writes_the_backend_alone(desk: Desk, carrier: Path) -> None:
-    with desk.player(desk.work(Way.HARD, carrier=carrier)) as player:
+    with desk.player(desk.work(Way.HARD, carrier=named(carrier))) as player:
         player.play([Revert()])
     found = EnvFile.read(carrier).settings()
     assert (found[BACKEND.env], found[THRESHOLD.env]) == (BASE_XCOM, "20000")
@@ -238,9 +239,9 @@ def test_a_path_under_which_what_is_held_does_not_resolve_is_refused(desk: Desk,
         database=DatabaseState(references=0, base_path="s3://b/new", elsewhere=(Elsewhere("s3://b/old", 3, "d", "r"),)),
     )
     with pytest.raises(UserError, match="s3://b/old") as refused:
-        Revert().prepare(desk.work(seen=view(moved), carrier=carrier))
+        Revert().prepare(desk.work(seen=view(moved), carrier=named(carrier)))
     assert refused.value.hint == "--path s3://b/old" and refused.value.verdict is Verdict.REFUSED
-    assert Revert().prepare(desk.work(seen=view(moved), carrier=carrier, given=SettingsEntry(path="s3://b/old")))
+    assert Revert().prepare(desk.work(seen=view(moved), carrier=named(carrier), given=SettingsEntry(path="s3://b/old")))
 
 
 class Holding(Agents):
@@ -266,7 +267,7 @@ class Holding(Agents):
 
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_a_path_that_leaves_behind_what_finished_runs_hold_is_refused(desk: Desk, carrier: Path, by_hand: bool) -> None:
-    work = desk.work(carrier=None if by_hand else carrier, given=SettingsEntry(path="s3://store@bucket/new"))
+    work = desk.work(carrier=None if by_hand else named(carrier), given=SettingsEntry(path="s3://store@bucket/new"))
     work.view = view(replace(ANSWER, database=DatabaseState(base_path=PATH)))
     work.agents = holding = Holding(AtRiskRun("d", "r", "success", None, 2))
     with pytest.raises(UserError, match="finished ones among them") as refused:
@@ -356,7 +357,11 @@ class Red(Noted):
         return super().perform(work, begin)
 
 
-def switch(desk: Desk, deployment: str | None, *names: str, carrier: Path | None = None) -> Switch:
+def named(*paths: Path) -> CarrierFiles:
+    return CarrierFiles(paths)
+
+
+def switch(desk: Desk, deployment: str | None, *names: str, carrier: CarrierFiles | None = None) -> Switch:
     seen = viewed(Seen(dict.fromkeys(names, ANSWER), {}, ANSWER.database))
     person = Person(desk.confirm, desk.shown.append, PlainProgress(io.StringIO(), tick_s=0))
     return Switch(cast(Agents, None), desk.where, deployment, seen, Wanted(carrier=carrier), person)
@@ -386,15 +391,15 @@ def test_where_none_is_named_one_of_another_airflow_is_not_gone_on_with(
     desk: Desk, carrier: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: dict[str, Step] = {each: Noted(each, [], verdict=Verdict.FAILED) for each in Way.HARD.steps}
-    begun = play(switch(desk, None, "a", "b", carrier=carrier), steps, monkeypatch)
+    begun = play(switch(desk, None, "a", "b", carrier=named(carrier)), steps, monkeypatch)
     assert begun.resumes is None
-    other = switch(desk, None, "c", carrier=carrier.with_name("other"))
+    other = switch(desk, None, "c", carrier=named(carrier.with_name("other")))
     for call in (lambda: play(other, steps, monkeypatch), other.abandon):
         with pytest.raises(UserError, match="for a, b, has not ended") as refused:
             call()
         assert refused.value.verdict is Verdict.REFUSED and "--journal FILE" in refused.value.hint
     # The same context, or the same carrier.
-    for same in (switch(desk, None, "b"), switch(desk, None, "c", carrier=carrier)):
+    for same in (switch(desk, None, "b"), switch(desk, None, "c", carrier=named(carrier))):
         assert play(same, steps, monkeypatch).resumes is not None
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from xcomctl.cli import main, rehydrate
 from xcomctl.cli.main import build_parser
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import Deployment
 from xcomctl.model.rehydrate import MAX_BYTES, MAX_VALUE_BYTES, RehydrateQuery
 
@@ -84,7 +85,7 @@ def test_the_carrier_to_flip_is_the_deployment_s_or_has_to_be_named():
     args = build_parser().parse_args(["rehydrate", "--base-path", BASE])
     spelled = rehydrate._spelled(args, None)
     assert (spelled.carrier, spelled.base_path, spelled.which) == (" --carrier FILE", *[f" --base-path {BASE}"] * 2)
-    prod = Deployment("prod", Path("xcomctl.toml"), carrier=Path("a b.env"))
+    prod = Deployment("prod", Path("xcomctl.toml"), carrier=CarrierFiles((Path("a b.env"),)))
     assert rehydrate._spelled(args, prod).carrier == " --carrier 'a b.env'"
     assert rehydrate._spelled(args, Deployment("prod", Path("xcomctl.toml"))).carrier == " --carrier FILE"
     named = build_parser().parse_args(["rehydrate", "-D", "prod"])

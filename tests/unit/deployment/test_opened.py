@@ -120,7 +120,9 @@ def values_files(draw, settings):
         for section in ("core", "common.io"):
             own = [each for each in SETTINGS if each.section == section and each.env in settings]
             lines += [f"  {section}:", "    parallelism: 32" if section == "core" else "    state_store: x"]
-            lines += [f"    {each.key}: {quoted(draw, each.env, settings[each.env].replace('%', '%%'))}" for each in own]
+            lines += [
+                f"    {each.key}: {quoted(draw, each.env, settings[each.env].replace('%', '%%'))}" for each in own
+            ]
     elif form in ("env", "extraEnv"):
         lines += ["env:" if form == "env" else "extraEnv: |"]
         lines += ["  - name: OTHER", "    value: 'x'  # why"]

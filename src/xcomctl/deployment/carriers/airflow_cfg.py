@@ -110,18 +110,18 @@ class AirflowCfg(Carrier):
 
         Raises :class:`CarrierError` where several lines were meant to be one setting.
         """
-        text, there = self._text, set(self._settings)
+        text, there = self._text, dict(self._settings)
         while (found := _first_near_miss(ini_lines(text))) is not None:
             line, miss = found
             setting = self._setting(miss.meant)
-            if miss.meant in there - set(self._settings):
+            written = text[line.value_start : line.value_end]
+            if miss.meant not in self._settings and there.get(miss.meant, written) != written:
                 raise CarrierError(
                     f"{self.path} means [{setting.section}] {setting.key} more than once, as {printable(miss.name)} too",
                     "keep one of them",
                 )
-            written = text[line.value_start : line.value_end]
             text = without_lines(text, line.start, line.end) if miss.meant in there else self._moved(text, line, setting, written)  # fmt: skip
-            there.add(miss.meant)
+            there.setdefault(miss.meant, written)
         after = text.encode("utf-8", "surrogateescape")
         self.after(edit := Edit(self._content, after, unified_diff(self._content, after, self.path.name)))
         return edit

@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import re
 import stat
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 from xcomctl.errors import UserError
 from xcomctl.journal.objects import sync_folder
-from xcomctl.model.redaction import redact
+from xcomctl.model.redaction import is_secret_name, redact
 from xcomctl.model.settings import NearMiss
 from xcomctl.model.verdicts import Verdict
+
+#: A variable in a list as Kubernetes has it, name and value in lines of their own.
+_NAMED_VALUE = re.compile(
+    r"""(?m)\bname:[ \t]*["']?(?P<name>[\w.-]+)["']?[ \t]*\r?\n[ \t]*value:[ \t]*(?P<value>\S[^\r\n]*)"""
+)
+_VALUE_NAMED = re.compile(r"""(?m)\bvalue:[ \t]*(?P<value>\S[^\r\n]*)\r?\n[ \t]*name:[ \t]*["']?(?P<name>[\w.-]+)""")
 
 
 class CarrierError(UserError):
@@ -53,6 +60,14 @@ class Edit:
     def changes(self) -> bool:
         """Whether there is anything to write."""
         return self.before != self.after or any(other.before != other.after for other in self.others)
+
+    def then(self, later: Edit, names: Sequence[str]) -> Edit:
+        """This edit and one that was made from what it leaves, as one; ``names`` are those of the files, its own last."""
+        pairs = zip(self.others, later.others, strict=True)
+        others = tuple(FileEdit(first.path, first.before, second.after) for first, second in pairs)
+        files = [*((each.before, each.after) for each in others), (self.before, later.after)]
+        diffs = [unified_diff(*file, name) for file, name in zip(files, names, strict=True)]
+        return Edit(self.before, later.after, "\n".join(filter(None, diffs)), others)
 
     def inverse(self) -> Edit:
         """The edit that restores, byte for byte, what this one changes."""
@@ -164,8 +179,8 @@ class Carrier(ABC):
 def unified_diff(before: bytes, after: bytes, name: str = "") -> str:
     """What changes between two contents, for people: unified, one line of context, without secrets."""
     lines = difflib.unified_diff(
-        _shown(before),
-        _shown(after),
+        shown_lines(before),
+        shown_lines(after),
         f"a/{name}" if name else "before",
         f"b/{name}" if name else "after",
         n=1,
@@ -174,8 +189,17 @@ def unified_diff(before: bytes, after: bytes, name: str = "") -> str:
     return "\n".join(lines)
 
 
-def _shown(content: bytes) -> list[str]:
-    return redact(content.decode("utf-8", "replace")).replace("\r\n", "\n").split("\n")
+def shown_lines(content: bytes) -> list[str]:
+    """The lines of a content without its secrets, one for one."""
+    text = _NAMED_VALUE.sub(_hidden, _VALUE_NAMED.sub(_hidden, content.decode("utf-8", "replace")))
+    return redact(text).replace("\r\n", "\n").split("\n")
+
+
+def _hidden(match: re.Match[str]) -> str:
+    if not is_secret_name(match["name"]):
+        return match[0]
+    start = match.start("value") - match.start()
+    return f"{match[0][:start]}***{match[0][start + len(match['value']) :]}"
 
 
 def read_content(path: Path) -> bytes:

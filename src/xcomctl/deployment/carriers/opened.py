@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from xcomctl.deployment.carriers.airflow_cfg import AirflowCfg
@@ -12,6 +11,7 @@ from xcomctl.deployment.carriers.compose_file import ComposeFile
 from xcomctl.deployment.carriers.env_file import EnvFile
 from xcomctl.deployment.carriers.helm_values import HelmValues
 from xcomctl.deployment.carriers.interface import Carrier, CarrierError, read_content
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.carriers.yaml_carrier import YamlCarrier
 from xcomctl.model.settings import SETTINGS
 
@@ -19,32 +19,18 @@ from xcomctl.model.settings import SETTINGS
 CARRIERS: tuple[type[Carrier], ...] = (EnvFile, AirflowCfg, ComposeFile, HelmValues)
 
 
-@dataclass(frozen=True)
-class CarrierFiles:
-    """The files that a person names as one carrier, the one that wins last as with ``helm -f``.
-
-    ``edit_winner`` has a setting that stands in several places edited in the one that wins.
-    """
-
-    paths: tuple[Path, ...]
-    edit_winner: bool = False
-
-    def __str__(self) -> str:
-        """The files as messages name them."""
-        return ", ".join(str(path) for path in self.paths)
-
-    def open(self, wanted: Mapping[str, str] | None = None) -> Carrier:
-        """The carrier in these files, as :func:`open_carrier` does for one. Several have to be Helm values."""
-        *under, last = ((path, read_content(path)) for path in self.paths)
-        if not under:
-            carrier = open_carrier(last[0], wanted)
-            return type(carrier)(*last, (), self.edit_winner) if isinstance(carrier, YamlCarrier) else carrier
-        others = [str(path) for path, content in (*under, last) if not HelmValues.is_one(path, content)]
-        if others:
-            raise CarrierError(
-                f"only Helm values are read as several files, and {' and '.join(others)} is none", "name one file"
-            )
-        return HelmValues(*last, tuple(under), self.edit_winner)
+def open_files(files: CarrierFiles, wanted: Mapping[str, str] | None = None) -> Carrier:
+    """The carrier in these files, as :func:`open_carrier` opens one; several have to be Helm values."""
+    *under, last = ((path, read_content(path)) for path in files.paths)
+    if not under:
+        carrier = open_carrier(last[0], wanted)
+        return type(carrier)(*last, (), files.edit_winner) if isinstance(carrier, YamlCarrier) else carrier
+    others = [str(path) for path, content in (*under, last) if not HelmValues.is_one(path, content)]
+    if others:
+        raise CarrierError(
+            f"only Helm values are read as several files, and {' and '.join(others)} is none", "name one file"
+        )
+    return HelmValues(*last, tuple(under), files.edit_winner)
 
 
 def open_carrier(path: str | os.PathLike[str], wanted: Mapping[str, str] | None = None) -> Carrier:

@@ -11,6 +11,7 @@ from xcomctl.change import killswitch_view
 from xcomctl.change.agents import Agents
 from xcomctl.change.killswitch import Wanted
 from xcomctl.change.killswitch_run import Desk, Switch
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.model.killswitch import REVERT
 from xcomctl.model.verdicts import Verdict
@@ -54,7 +55,7 @@ def _play(stage: Stage, step: CurrentStep, *, hard: bool, to_inline: bool = Fals
         deploying(stage.sandbox.folder, lambda: stage.restart(step.waiting)) as command,
     ):
         wanted = Wanted(
-            carrier=stage.sandbox.airflow.carrier,
+            carrier=CarrierFiles((stage.sandbox.airflow.carrier,)),
             planned=settings,
             deploy=command,
             timeout_s=RUN_TIMEOUT_S,
