@@ -110,7 +110,7 @@ def _matching(name: str) -> tuple[bool, NearMiss | None]:
 
 def _read(home: Home, value: Node | None, entry: Node) -> Reading:
     if home.conditional(entry):
-        return Reading(None, unknown="a template decides whether it is there: not known")
+        return Reading(None, unknown="a template decides whether it is there")
     return reading(value, home.way)
 
 
@@ -124,7 +124,7 @@ def _listed(home: Home, owner: Sequence, index: int, item: Node) -> Iterator[Pla
     exact, miss = _matching(named.text)
     if exact or miss is not None:
         value = keys.get("value")
-        read = Reading(None, unknown="from a Secret or ConfigMap: not known")
+        read = Reading(None, unknown="it comes from a Secret or ConfigMap")
         if "valueFrom" not in keys:
             # A variable without a value is an empty one to Kubernetes.
             empty = value is None or (isinstance(value, Scalar) and is_null(value))
@@ -138,7 +138,7 @@ def _assigned(home: Home, owner: Sequence, index: int, item: Node) -> Iterator[P
         return
     exact, miss = _matching(match["name"])
     if exact or miss is not None:
-        read = Reading(None, unknown="from the environment of whoever runs compose: not known")
+        read = Reading(None, unknown="it comes from the environment of whoever runs compose")
         if match["equals"]:
             read = reading(Scalar(item.start, item.end, False, match["value"], "'", ""), home.way)
         yield Place(home, home.document, f"{home.where}[{index}]", match["name"], owner, item, item, item, read, miss)

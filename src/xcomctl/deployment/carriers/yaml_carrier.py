@@ -97,7 +97,7 @@ class YamlCarrier(Carrier):
         """Values that differ between components or are not known here, and files that are not read."""
         said = []
         for each in self._effects.values():
-            said += [f"{each.name} is {place.read.unknown} ({place.shown})" for place in each.unknown]
+            said += [f"{each.name} is not known: {place.read.unknown} in {place.shown}" for place in each.unknown]
             values = {place.read.value for place in each.places if not place.read.unknown}
             if len(values) > 1:
                 said.append(f"{each.name} differs: {_and(f'{place.read.value!r} in {place.shown}' for place in each.places)}")  # fmt: skip
@@ -202,7 +202,9 @@ class YamlCarrier(Carrier):
                 "take it out there, or leave it as it is: --edit-winner",
             )
         for place in each.unknown:
-            raise CarrierError(f"{place.shown}: {each.name} is {place.read.unknown}", "write the value itself there")
+            raise CarrierError(
+                f"{each.name} is not known: {place.read.unknown} in {place.shown}", "write the value itself there"
+            )
         if each.missing and not self._edit_winner:
             have = list(dict.fromkeys(name for name in each.winners if name != EVERY))
             raise CarrierError(
@@ -260,4 +262,5 @@ def _once(found: Iterable[Place]) -> list[Place]:
 
 
 def _and(words: Iterable[str]) -> str:
-    return " and ".join(dict.fromkeys(words))
+    *most, last = dict.fromkeys(words)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -29,7 +29,7 @@ def filled(home: Home, wanted: Wanted) -> list[Splice]:
     text = document.text
     colon = text.index(":", key.end) + 1
     value = home.parts[-1][1] if home.parts else home.value
-    end = value.end if isinstance(value, Node) and value.start >= colon else colon
+    end = value.end if isinstance(value, Node) and colon <= value.start < value.end else colon
     if "\n" in text[colon:end]:
         raise CarrierError(f"{document.at(key, home.where)} is empty and runs over several lines", "write it in one")
     column = _column(document, key) + 2

@@ -54,25 +54,25 @@ class Reading:
 def reading(node: Node | None, way: Way) -> Reading:
     """What Airflow gets of a value."""
     if not isinstance(node, Scalar):
-        return Reading(None, unknown="no plain text" if node is not None else "no value there")
+        return Reading(None, unknown="it is no plain text" if node is not None else "there is none")
     text = node.text
     if MASK in text or (way is not Way.COMPOSE and "{{" in text):
-        return Reading(None, unknown="templated: not known")
+        return Reading(None, unknown="it is templated")
     if node.tag not in ("", "!", "tag:yaml.org,2002:str"):
-        return Reading(None, unknown="tagged: not known")
+        return Reading(None, unknown="it is tagged")
     number, odd = (text, "") if node.style or node.tag else _printed(text, way)
     if way is Way.COMPOSE:
         if number is None:
-            return Reading(None, unknown="from the environment of whoever runs compose: not known")
+            return Reading(None, unknown="it comes from the environment of whoever runs compose")
         if _VARIABLE.search(text.replace("$$", "")):
-            return Reading(None, unknown="it names another variable: not known")
+            return Reading(None, unknown="it names another variable")
         return Reading(number.replace("$$", "$"), unfit=odd)
     if way is Way.CONFIG and number is not None:
         if re.search(r"%(?!%)", number.replace("%%", "")):
             return Reading(None, unknown="a percent sign is written %% there, and Airflow cannot read it")
         return Reading(number.replace("%%", "%"), unfit=odd)
     if number is not None and "$(" in number:
-        return Reading(None, unknown="it names another variable: not known")
+        return Reading(None, unknown="it names another variable")
     return Reading(number, unfit=odd)
 
 
