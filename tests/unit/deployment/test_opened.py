@@ -192,8 +192,13 @@ def test_a_phase_and_the_phase_before_it_restore_every_byte(kind, data, settings
     assert carrier.settings() == settings
     there = kind(Path("carrier"), carrier.edit(wanted).after)
     assert there.settings() == {**settings, **wanted}
+    assert not there.edit(wanted).changes
     back = there.edit({name: settings[name] for name in wanted})
     assert back.after == content
+    after = there.edit({}).before
+    former = [text for value in settings.values() for text in (value.encode(), value.replace("%", "%%").encode())]
+    for line in set(content.split(b"\n")) - set(after.split(b"\n")):
+        assert any(text in line for text in former)  # a line that changes is one of a setting
 
 
 @pytest.mark.parametrize("kind", CARRIERS)

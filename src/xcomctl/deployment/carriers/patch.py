@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from xcomctl.deployment.carriers.interface import Carrier, CarrierError, Edit, F
 
 #: Lines of context, the most first: fewer where one of them holds a secret. ``git apply`` wants at least one.
 _CONTEXT = (3, 2, 1)
+#: A secret's name with nothing behind it, as in Airflow's own compose file: ``AIRFLOW__CORE__FERNET_KEY: ''``.
+_EMPTY = re.compile(r"""[:=][ \t]*(?:''|"")?[ \t]*$""")
 
 
 def patch(carrier: Carrier, edit: Edit) -> bytes:
@@ -61,5 +64,6 @@ def _tells(file: FileEdit, lines: list[bytes]) -> bool:
     hidden = set()
     for content in (file.before, file.after):
         plain = content.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-        hidden |= {line for line, shown in zip(plain, shown_lines(content), strict=True) if line != shown}
+        pairs = zip(plain, shown_lines(content), strict=True)
+        hidden |= {line for line, shown in pairs if line != shown and not _EMPTY.search(line)}
     return any(line[1:].decode("utf-8", "replace").rstrip("\r\n") in hidden for line in lines)

@@ -226,8 +226,8 @@ class YamlCarrier(Carrier):
         except CarrierError:
             raise self._inexact() from None
         for name, each in there._effects.items():
-            wanted = {changes[name]} if name in changes else {place.read.value for place in self._effects[name].places}
-            if {place.read.value for place in each.places} != wanted - {None}:
+            said = {place.read.value for place in each.places}
+            if said != ({changes[name]} - {None} if name in changes else {place.read.value for place in self._effects[name].places}):  # fmt: skip
                 raise self._inexact()
         if rest(self._survey, self._places) != rest(there._survey, there._places):
             raise self._inexact()

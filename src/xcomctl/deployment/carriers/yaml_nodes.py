@@ -179,13 +179,15 @@ class _Composer:
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._node(event)
             if isinstance(key, Scalar):
-                line = self._line(key.start - self._base)
+                at = key.start - self._base
                 if key.text in seen and key.text != MERGE:
+                    before = self._line(seen[key.text])
                     raise YamlProblem(
-                        f"a key stands there for the second time, first in line {seen[key.text]}", line,
+                        f"a key stands there for the second time, first in line {before}",
+                        self._line(at),
                         "keep one of them",
-                    )  # fmt: skip
-                seen[key.text] = line
+                    )
+                seen[key.text] = at
             entries.append((key, self._node(next(self._events))))
         end = event.end_mark.index + self._base
         return Mapping(start, end, anchored, tuple(entries), bool(first.flow_style))

@@ -83,15 +83,17 @@ def test_it_says_what_was_wanted_and_nothing_else_changed(file: Path) -> None:
         assert any(said in line for said in former), line
 
 
-@pytest.mark.parametrize("file", edits(), ids=lambda file: file.stem)
+def restorable() -> list[Path]:
+    """Those whose former values can be written back: a list that was begun is not ended again, nor a quote taken off."""
+    carriers = {file: CarrierFiles((file,)).open() for file in edits()}
+    return [file for file, carrier in carriers.items() if carrier.settings() and not carrier.unfit()]
+
+
+@pytest.mark.parametrize("file", restorable(), ids=lambda file: file.stem)
 def test_the_former_settings_restore_every_byte(file: Path) -> None:
     carrier = CarrierFiles((file,)).open()
     former = carrier.settings()
-    if carrier.unfit():
-        pytest.skip("what was not quoted is not unquoted again")
     there = carrier.after(carrier.edit(WANTED))
-    if not former:
-        pytest.skip("a list that was begun is not ended again")
     edit = there.edit({name: former.get(name) for name in WANTED})
     there = there.after(edit)
     assert there.settings() == former

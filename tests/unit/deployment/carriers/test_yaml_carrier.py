@@ -1,0 +1,144 @@
+"""What is said of settings in YAML, what is refused, and what stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xcomctl.deployment.carriers.compose_file import ComposeFile
+from xcomctl.deployment.carriers.helm_values import HelmValues
+from xcomctl.deployment.carriers.interface import CarrierError
+from xcomctl.deployment.carriers.named import CarrierFiles
+from xcomctl.deployment.carriers.yaml_layers import LARGEST
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD
+
+EXAMPLE = Path(__file__).parents[4] / "infra" / "helm" / "airflow" / "values-prod.yaml"
+
+
+def values(text: str, **how: bool) -> HelmValues:
+    return HelmValues(Path("values.yaml"), text.encode(), **how)  # type: ignore[arg-type]
+
+
+def test_components_that_differ_are_said_and_edited_all() -> None:
+    component = "{0}:\n  env:\n  - name: " + BACKEND.env + "\n    value: {1}\n"
+    names = ("scheduler", "workers", "triggerer", "dagProcessor", "apiServer")
+    carrier = values("".join(component.format(name, "a.B" if name != "workers" else "c.D") for name in names))
+    [note] = carrier.notes()
+    assert note.startswith(f"{BACKEND.env} differs: 'a.B' in values.yaml:3 scheduler.env[0], 'c.D' in values.yaml:7")
+    there = carrier.after(carrier.edit({BACKEND.env: "e.F"}))
+    assert there.notes() == () and there.edit({}).before.count(b"e.F") == 5
+
+
+def test_a_component_that_is_off_needs_nothing() -> None:
+    off = "triggerer: {enabled: false}\ndagProcessor: {enabled: false}\nexecutor: LocalExecutor\n"
+    own = f"env:\n  - name: {BACKEND.env}\n    value: a.B\n".replace("\n", "\n  ").rstrip()
+    carrier = values(f"{off}scheduler:\n  {own}\nwebserver:\n  {own}\n")
+    assert carrier.notes() == () and carrier.edit({BACKEND.env: "c.D"}).after.count(b"c.D") == 2
+
+
+def test_what_is_templated_is_said_and_is_no_setting() -> None:
+    carrier = values(f'extraEnv: |\n  - name: {PATH.env}\n    value: "{{{{ .Values.p }}}}"\n')
+    assert carrier.settings() == {}
+    assert carrier.notes() == (f"{PATH.env} is not known: it is templated in values.yaml:2 extraEnv[0]",)
+    with pytest.raises(CarrierError, match="it is templated"):
+        carrier.edit({PATH.env: "s3://c@b/x"})
+    assert carrier.edit({BACKEND.env: "a.B"}).changes
+
+
+def test_from_a_secret_is_not_known_either() -> None:
+    reference = "valueFrom: {secretKeyRef: {name: s, key: k}}"
+    carrier = values(f"extraEnv: |\n  - name: {PATH.env}\n    {reference}\n")
+    assert "it comes from a Secret or ConfigMap" in carrier.notes()[0]
+
+
+def test_what_arrives_otherwise_than_it_stands_is_found_and_mended() -> None:
+    text = f"env:\n- name: {THRESHOLD.env}\n  value: 1600000 # bytes\n- name: TZ\n  value: UTC\n"
+    carrier = values(text)
+    assert carrier.settings() == {THRESHOLD.env: "1.6e+06"}
+    assert carrier.unfit() == {THRESHOLD.env: "values.yaml:2 env[0]: Helm renders it as 1.6e+06"}
+    mended = text.replace("1600000", '"1600000"').encode()
+    assert carrier.fix().after == mended
+    assert carrier.edit({THRESHOLD.env: "1600000"}).after == mended
+    assert not values(mended.decode()).fix().changes
+
+
+def test_a_misspelt_name_whose_setting_is_there_goes_and_two_that_disagree_are_refused() -> None:
+    dotted = "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH"
+    text = f"env:\n- name: {PATH.env}\n  value: s3://c@b/x\n- name: {dotted}\n  value: s3://c@b/y\n"
+    assert values(text).fix().after == f"env:\n- name: {PATH.env}\n  value: s3://c@b/x\n".encode()
+    text = f"env:\n- name: {dotted}\n  value: s3://c@b/x\nextraEnv: |\n- name: {dotted}\n  value: s3://c@b/y\n"
+    with pytest.raises(CarrierError, match="cannot be corrected without you"):
+        values(
+            text.replace(
+                "\n- name: AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH\n  value: s3://c@b/y",
+                f"\n  - name: {dotted}\n    value: s3://c@b/y",
+            )
+        ).fix()
+
+
+def test_settings_go_and_the_list_stays() -> None:
+    text = f"env:\n- name: {BACKEND.env}\n  value: a.B\n- name: TZ\n  value: UTC\n"
+    assert values(text).edit({BACKEND.env: None}).after == b"env:\n- name: TZ\n  value: UTC\n"
+    text = f"env: # all\n- name: {BACKEND.env}\n  value: a.B\nuid: 1"
+    assert values(text).edit({BACKEND.env: None, PATH.env: None}).after == b"env: [] # all\nuid: 1"
+    flow = f"airflow: {{users: [], config: {{A: b, {BACKEND.env}: a.B, {PATH.env}: 's3://c@b/x'}}}}\n"
+    assert (
+        values(flow).edit({BACKEND.env: None}).after
+        == f"airflow: {{users: [], config: {{A: b, {PATH.env}: 's3://c@b/x'}}}}\n".encode()
+    )
+    text = f"extraEnv: |\n  - name: {BACKEND.env}\n    value: a.B\n"
+    with pytest.raises(CarrierError, match="all that there is in it"):
+        values(text).edit({BACKEND.env: None})
+
+
+def test_a_percent_sign_in_a_section_is_doubled() -> None:
+    carrier = values("config:\n  core:\n    xcom_backend: a.B\n")
+    after = carrier.edit({PATH.env: "s3://c@b/a%2Fb"}).after
+    assert b"xcom_objectstorage_path: s3://c@b/a%%2Fb\n" in after
+    assert values(after.decode()).settings()[PATH.env] == "s3://c@b/a%2Fb"
+
+
+def test_what_cannot_be_carried() -> None:
+    carrier = values("env: []\n")
+    with pytest.raises(CarrierError, match="none of the settings"):
+        carrier.edit({"OTHER": "x"})
+    for value in ("a\nb", "{{ x }}", "\ud800"):
+        with pytest.raises(CarrierError, match="no text that YAML with templates can hold"):
+            carrier.edit({PATH.env: value})
+    with pytest.raises(CarrierError, match="several lines"):
+        values(f"env:\n- name: {PATH.env}\n  value: >-\n    s3://c@b/x\n").edit({PATH.env: "s3://c@b/y"})
+
+
+def test_a_large_file_is_refused_before_it_is_read() -> None:
+    with pytest.raises(CarrierError, match=r"has 5,0\d\d kB, and YAML is edited up to 512 kB"):
+        HelmValues(Path("values.yaml"), b"env: []\n" + b"# remark\n" * 570_000)
+    assert LARGEST == 512 * 1024
+
+
+def test_a_compose_file_says_what_else_it_reads() -> None:
+    text = b"services:\n  airflow:\n    image: x\n    env_file:\n      - .env\n    environment:\n      TZ: UTC\n"
+    [note] = ComposeFile(Path("compose.yaml"), text).notes()
+    assert note == "service airflow also reads .env, which is a carrier of its own and is not read here"
+
+
+def test_the_winner_is_edited_when_asked_and_the_other_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(f"env:\n- name: {BACKEND.env}\n  value: a.B\nconfig:\n  core:\n    xcom_backend: c.D\n")
+    with pytest.raises(CarrierError) as raised:
+        CarrierFiles((path,)).open().edit({BACKEND.env: "e.F"})
+    assert f"{path}:2 env[0] and {path}:6 config.core.xcom_backend" in raised.value.message
+    carrier = CarrierFiles((path,), edit_winner=True).open()
+    assert carrier.settings() == {BACKEND.env: "a.B"}
+    after = carrier.edit({BACKEND.env: "e.F"}).after
+    assert b"value: e.F" in after and b"xcom_backend: c.D" in after
+
+
+def test_the_example_walks_up_and_down() -> None:
+    content = EXAMPLE.read_bytes()
+    carrier = HelmValues(EXAMPLE, content)
+    assert carrier.notes() == () and carrier.near_misses() == () and carrier.unfit() == {}
+    former = carrier.settings()
+    assert set(former) == {BACKEND.env, PATH.env, THRESHOLD.env}
+    up = carrier.after(carrier.edit({BACKEND.env: "a.B", THRESHOLD.env: "1600000", COMPRESSION.env: "gzip"}))
+    assert up.edit({**former, COMPRESSION.env: None}).after == content
