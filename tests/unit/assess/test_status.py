@@ -13,12 +13,14 @@ from xcomctl.assess.recent import Recent
 from xcomctl.assess.resolution import Expected
 from xcomctl.assess.status import Seen, report, signature
 from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.errors import UserError
 from xcomctl.journal.local import LocalJournal, now, this_actor
 from xcomctl.model.journal_entry import JournalEntry
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND
 from xcomctl.model.refs import AtRiskRun
 from xcomctl.model.requests import Resolution, ResolvedSetting
+from xcomctl.model.settings import SETTINGS
 from xcomctl.model.status import (
     DatabaseState,
     Elsewhere,
@@ -43,6 +45,7 @@ DUAL_READ = replace(OFFLOAD, threshold=ResolvedSetting(-1, "airflow.cfg"), phase
 STALE = RunningProcess("scheduler", 7, "inline", None, "backend nothing")
 MOVED = DatabaseState(unfinished_runs=1, elsewhere=(Elsewhere(PATH, 2, "dag", "manual__1"),))
 RUN = AtRiskRun("dag", "manual__1", "running", None, 2, 0, {"scheduled": 1})
+BACKEND, WHERE, LIMIT = (f"    {setting.env}: " for setting in SETTINGS[:3])
 DATABASE = DatabaseState(unfinished_runs=3, base_path=PATH, references=2, at_risk_runs=1, at_risk=(RUN,))
 
 
@@ -123,6 +126,31 @@ def test_nothing_is_wrong():
 def test_the_row_turns_and_the_next_step_is_about_the_worst(found, id, status, step):
     assert row(found, id) is status
     assert step in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said", "hint"),
+    [
+        (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{WHERE}"{PATH}"\n{LIMIT}"20000"\n', Status.OK, "says offload", ""),
+        (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{WHERE}"{PATH}"\n{LIMIT}"-1"\n', Status.WARN,
+         "says dual-read; context-1 resolves offload", "xcomctl wait --to dual-read -D prod"),
+        (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{WHERE}"{PATH}"\n{LIMIT}1600000\n', Status.WARN,
+         "Helm renders it as 1.6e+06", "xcomctl flip --to offload --fix --carrier"),
+        (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{WHERE.replace("COMMON_", "COMMON.")}"{PATH}"\n', Status.WARN,
+         "dots and dashes are underscores", "--fix"),
+        ("a: [", Status.SKIP, "no valid YAML", ""),
+    ],
+)  # fmt: skip
+def test_the_carrier_beside_what_resolves(tmp_path, content, status, said, hint):
+    path = tmp_path / "values.yaml"
+    path.write_text(f"airflow:\n  users: []\n  config:\n{content}" if status is not Status.SKIP else content)
+    found = screen(carrier=CarrierFiles((path,)), options=" -D prod")
+    check = next(check for check in found.checks if check.id == "carrier")
+    assert (check.status, said in check.detail, hint in check.hint) == (status, True, True)
+
+
+def test_a_carrier_that_is_not_named_has_no_row():
+    assert "carrier" not in {check.id for check in screen().checks}
 
 
 def entry(action: str, verdict: Verdict = Verdict.OK, **data) -> JournalEntry:

@@ -6,7 +6,9 @@ import pytest
 
 from xcomctl.change.carrier_edit import edit_for, wanted_for
 from xcomctl.deployment.carriers.airflow_cfg import AirflowCfg
+from xcomctl.deployment.carriers.compose_file import ComposeFile
 from xcomctl.deployment.carriers.env_file import EnvFile
+from xcomctl.deployment.carriers.helm_values import HelmValues
 from xcomctl.deployment.carriers.interface import CarrierError
 from xcomctl.deployment.deployments import SettingsEntry
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Line, Phase
@@ -165,3 +167,34 @@ def test_so_are_those_of_an_airflow_cfg_in_its_own_words():
     )
     fixed = edit_for(carrier, Phase.INLINE, Line.AF3, fix=True).edit.after
     assert b"XCOM_BACKEND" not in fixed and fixed.count(b"s3://c@b/x") == 1 and b"[common.io]" in fixed
+
+
+# --- Helm values -----------------------------------------------------------------------------------------------------
+
+
+def helm(text):
+    return HelmValues(Path("values.yaml"), text.encode())
+
+
+def test_a_threshold_that_helm_would_render_with_an_exponent_is_refused_where_it_is_taken_from_there():
+    carrier = helm(
+        f"env:\n- name: {BACKEND.env}\n  value: {OBJECT_STORAGE_BACKEND}\n- name: {PATH.env}\n  value: {OTHER}\n"
+        f"- name: {THRESHOLD.env}\n  value: 1600000\n"
+    )
+    for line in Line:
+        with pytest.raises(CarrierError, match=r"values\.yaml:6 env\[2\]: Helm renders it as 1\.6e\+06") as raised:
+            edit_for(carrier, Phase.OFFLOAD, line)
+        assert "--fix" in raised.value.hint
+        fixed = edit_for(carrier, Phase.OFFLOAD, line, fix=True)
+        assert fixed.edit.after.endswith(b'value: "1600000"\n') and fixed.after.threshold == 1_600_000
+        given = edit_for(carrier, Phase.OFFLOAD, line, SettingsEntry(threshold=1_600_000))
+        assert given.edit.after == fixed.edit.after
+    # The ways down go without: one writes the threshold, the other does not look at it.
+    assert b'value: "-1"' in edit_for(carrier, Phase.DUAL_READ, Line.AF2).edit.after
+    assert b"value: 1600000" in edit_for(carrier, Phase.INLINE, Line.AF2).edit.after
+
+
+def test_what_has_to_be_known_of_a_carrier_comes_with_the_edit():
+    text = f"services:\n  airflow:\n    image: x\n    env_file: .env\n    environment:\n      {BACKEND.env}: a.B\n"
+    found = edit_for(ComposeFile(Path("compose.yaml"), text.encode()), Phase.INLINE, Line.AF3)
+    assert found.notes and "env_file" not in found.edit.diff

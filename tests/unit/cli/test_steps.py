@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from xcomctl.cli import main, steps
+from xcomctl.change.carrier_edit import edit_for
+from xcomctl.change.flip import Flip
+from xcomctl.cli import carriers, flip, main, steps
 from xcomctl.cli.main import build_parser
+from xcomctl.deployment.carriers.named import CarrierFiles
+from xcomctl.deployment.deployments import Deployment, SettingsEntry
+from xcomctl.model.phases import Line, Phase
 
 
 def parsed(*arguments, command="plan"):
@@ -71,6 +78,32 @@ def test_a_flip_without_a_carrier_is_usage_and_one_that_is_none_is_refused(tmp_p
     assert left.value.code == 2 and "--carrier" in capsys.readouterr().err
     assert main.main(["flip", "--to", "inline", "--carrier", str(tmp_path / "none.env"), "--via", "true"]) == 6
     assert "there is no carrier at" in capsys.readouterr().err
+
+
+def test_values_files_are_named_as_helm_takes_them(capsys):
+    args = parsed("--carrier", "a.yaml", "--carrier", "b c.yaml", "--edit-winner", "--fix", "--to", "offload")
+    asked = steps.asked(args, None)
+    assert asked.fix and asked.step_options == " --carrier a.yaml --carrier 'b c.yaml' --edit-winner --fix"
+    named = carriers.files(args, None)
+    assert named == CarrierFiles((Path("a.yaml"), Path("b c.yaml")), edit_winner=True)
+    assert (str(named), named.options) == ("a.yaml, b c.yaml", " --carrier a.yaml --carrier 'b c.yaml' --edit-winner")
+    prod = Deployment("prod", Path("xcomctl.toml"), carrier=CarrierFiles((Path("v.yaml"),)))
+    assert carriers.files(parsed("--to", "offload", "--edit-winner"), prod) == CarrierFiles((Path("v.yaml"),), True)
+    assert carriers.files(parsed("--to", "offload"), None) is None
+
+
+def test_a_patch_goes_to_standard_output_alone(tmp_path, monkeypatch, capfdbinary):
+    monkeypatch.chdir(tmp_path)
+    Path("values.yaml").write_text("config:\n  core:\n    xcom_backend: a.B\n")
+    carrier = CarrierFiles((Path("values.yaml"),)).open()
+    edit = edit_for(carrier, Phase.DUAL_READ, Line.AF3, SettingsEntry("s3://c@b/x"))
+    found = Flip(carrier, Phase.DUAL_READ, edit, None, {})
+    assert flip._patch(parsed("--to", "dual-read", "-o", "patch", command="flip"), found, " -D prod") == 0
+    told = capfdbinary.readouterr()
+    assert told.out.startswith(b"--- a/values.yaml\n+++ b/values.yaml\n@@ ") and b"xcomctl" not in told.out
+    assert b"PATCH" in told.err and b"xcomctl wait --to dual-read -D prod" in told.err
+    subprocess.run(["git", "apply"], input=told.out, check=True)
+    assert Path("values.yaml").read_bytes() == edit.edit.after
 
 
 def test_contexts_that_do_not_answer_leave_no_plan(tmp_path, capsys):

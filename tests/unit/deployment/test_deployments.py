@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xcomctl.deployment import deployments
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import ApiEntry, ContextEntry, DeploymentError, SettingsEntry, find_file, load
 from xcomctl.deployment.kubectl import Kubectl
 from xcomctl.deployment.reach.kubernetes import Wanted
@@ -85,6 +86,17 @@ def test_a_journal_may_be_a_url(file: Path) -> None:
     for journal in ("s3://bucket/xcomctl", "file:///srv/journal"):
         file.write_text(f"[deployments.shared]\njournal = {journal!r}\n")
         assert load("shared", file).journal == journal
+
+
+def test_a_carrier_is_a_file_or_several(file: Path) -> None:
+    file.write_text(
+        '[deployments.one]\ncarrier = "values.yaml"\n[deployments.two]\ncarrier = ["values.yaml", "prod.yaml"]\n'
+    )
+    assert load("one", file).carrier == CarrierFiles((file.parent / "values.yaml",))
+    assert load("two", file).carrier == CarrierFiles((file.parent / "values.yaml", file.parent / "prod.yaml"))
+    file.write_text("[deployments.one]\ncarrier = [1]\n")
+    with pytest.raises(DeploymentError, match="must be a string, or an array of strings"):
+        load("one", file)
 
 
 def test_it_is_found_from_below(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
