@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from xcomctl.deployment.carriers.places import Form, Home
 from xcomctl.deployment.carriers.survey import First, Survey, texts
 from xcomctl.deployment.carriers.yaml_layers import Branch, Document, Leaf
-from xcomctl.deployment.carriers.yaml_nodes import MERGE, Mapping, Scalar, Sequence
+from xcomctl.deployment.carriers.yaml_nodes import MERGE, Mapping, Sequence
 from xcomctl.deployment.carriers.yaml_values import Way
 
 #: What runs Airflow's image and hosts nothing that resolves XComs.
@@ -73,7 +73,7 @@ def _first(home: Home, service: Branch) -> First:
 def _merged(mapping: Mapping) -> Iterator[Mapping]:
     """The mappings that are merged into one, the innermost first."""
     for key, value in mapping.entries:
-        if isinstance(key, Scalar) and key.text == MERGE:
+        if key.text == MERGE:
             for each in value.items if isinstance(value, Sequence) else (value,):
                 if isinstance(each, Mapping):
                     yield from _merged(each)

@@ -97,12 +97,10 @@ def _sources(values: Branch) -> list[str]:
     for home in in_text("", values.leaf("extraEnvFrom"), Form.LIST, EVERY, 0):
         assert isinstance(home.value, Sequence)
         for item in home.value.items:
-            keys = {key.text: value for key, value in item.entries if isinstance(key, Scalar)} if isinstance(item, Mapping) else {}  # fmt: skip
-            reference = keys.get("configMapRef")
-            if isinstance(reference, Mapping) and "prefix" not in keys:
-                for key, value in reference.entries:
-                    if isinstance(key, Scalar) and key.text == "name" and isinstance(value, Scalar):
-                        names.append(home.document.text[value.start : value.end])
+            reference = item.get("configMapRef") if isinstance(item, Mapping) and item.get("prefix") is None else None
+            name = reference.get("name") if isinstance(reference, Mapping) else None
+            if isinstance(name, Scalar):
+                names.append(home.document.text[name.start : name.end])
     return names
 
 

@@ -115,17 +115,14 @@ def _read(home: Home, value: Node | None, entry: Node) -> Reading:
 
 
 def _listed(home: Home, owner: Sequence, index: int, item: Node) -> Iterator[Place]:
-    if not isinstance(item, Mapping):
-        return
-    keys = {key.text: value for key, value in item.entries if isinstance(key, Scalar)}
-    named = keys.get("name")
-    if not isinstance(named, Scalar):
+    named = item.get("name") if isinstance(item, Mapping) else None
+    if not isinstance(item, Mapping) or not isinstance(named, Scalar):
         return
     exact, miss = _matching(named.text)
     if exact or miss is not None:
-        value = keys.get("value")
+        value = item.get("value")
         read = Reading(None, unknown="it comes from a Secret or ConfigMap")
-        if "valueFrom" not in keys:
+        if item.get("valueFrom") is None:
             # A variable without a value is an empty one to Kubernetes.
             empty = value is None or (isinstance(value, Scalar) and is_null(value))
             read = Reading("") if empty and not home.conditional(item) else _read(home, value, item)
@@ -148,16 +145,11 @@ def last_entry(home: Home) -> Place | None:
     """The last entry of a list or mapping as a pattern for a new one, whatever it is; ``None`` if there is none."""
     if isinstance(home.value, Sequence) and home.value.items:
         item = home.value.items[-1]
-        keys = (
-            {key.text: value for key, value in item.entries if isinstance(key, Scalar)}
-            if isinstance(item, Mapping)
-            else {}
-        )
-        named, value = (keys.get("name"), keys.get("value")) if home.form is Form.LIST else (item, item)
-        if isinstance(named, Scalar):
+        named, value = (item.get("name"), item.get("value")) if isinstance(item, Mapping) else (item, item)
+        if isinstance(named, Scalar) and isinstance(item, Mapping) == (home.form is Form.LIST):
             return Place(home, home.document, home.where, named.text, home.value, item, named, value, Reading(None))
     for source, mapping in reversed(home.parts):
-        own = [(key, value) for key, value in mapping.entries if isinstance(key, Scalar) and key.text != MERGE]
+        own = [(key, value) for key, value in mapping.entries if key.text != MERGE]
         if own:
             key, value = own[-1]
             return Place(home, source, home.where, key.text, mapping, key, key, value, Reading(None))

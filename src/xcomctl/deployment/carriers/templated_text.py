@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from xcomctl.deployment.carriers.yaml_nodes import Node, Scalar, YamlProblem, parsed
+from xcomctl.deployment.carriers.yaml_nodes import Node, Scalar, YamlProblem, last_offset, parsed
 from xcomctl.deployment.carriers.yaml_values import MASK
 
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -26,8 +26,8 @@ class Held:
     conditional: tuple[tuple[int, int], ...]
 
     def is_conditional(self, node: Node) -> bool:
-        """Whether a template decides about a node."""
-        return any(start <= node.start < end for start, end in self.conditional)
+        """Whether a template decides about a node, or about a part of it."""
+        return any(start < last_offset(node) and node.start < end for start, end in self.conditional)
 
 
 def held(text: str, scalar: Scalar) -> Held | None:
@@ -48,6 +48,7 @@ def held(text: str, scalar: Scalar) -> Held | None:
             opened.append(action.end())
         elif word is not None and word[1] == "end" and opened:
             conditional.append((start + opened.pop(), start + action.start()))
+    conditional += [(start + begun, scalar.end) for begun in opened]
     try:
         return Held(parsed(_masked(inner), start), tuple(conditional))
     except YamlProblem as problem:

@@ -26,7 +26,7 @@ from xcomctl.deployment.carriers.yaml_edits import (
     value_set,
 )
 from xcomctl.deployment.carriers.yaml_layers import Branch, Document, document, layered
-from xcomctl.deployment.carriers.yaml_nodes import Mapping, Scalar
+from xcomctl.deployment.carriers.yaml_nodes import Mapping
 from xcomctl.model.settings import SETTINGS, THRESHOLD, NearMiss
 from xcomctl.report.text import printable
 
@@ -178,7 +178,7 @@ class YamlCarrier(Carrier):
         section, _, key = place.name[1:].partition("] ")
         if section == setting.section:
             return renamed(place, setting.key)
-        options = {name.text for name, _ in place.owner.entries if isinstance(name, Scalar)} if isinstance(place.owner, Mapping) else set()  # fmt: skip
+        options = {name.text for name, _ in place.owner.entries} if isinstance(place.owner, Mapping) else set()
         own = {each.key for each in SETTINGS if each.section == setting.section}
         there = any(each.under and each.under[0].text == setting.section for each in self._places)
         if key != setting.key or not options <= own or there or place.under is None:

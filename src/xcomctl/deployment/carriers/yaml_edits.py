@@ -53,7 +53,7 @@ def value_set(place: Place, value: str) -> Splice:
     if node is None:
         raise CarrierError(f"{place.shown} has a name and no value", "write value: there, and call again")
     if node.start >= node.end:
-        at = _after_colon(text, key_of(place))
+        at = after_colon(text, key_of(place))
         return Splice(place.document, at, at, f" {scalar_text(written, '', quoted=_insists(place.name))}")
     assert isinstance(node, Scalar)
     if "\n" in text[node.start : node.end]:
@@ -78,7 +78,7 @@ def section_renamed(place: Place, section: str) -> Splice:
 def removed(found: list[Place]) -> list[Splice]:
     """Without these settings, which stand in one list or mapping."""
     owner, home, document = found[0].owner, found[0].home, found[0].document
-    entries = list(owner.items) if isinstance(owner, Sequence) else [key for key, _ in owner.entries]
+    entries: list[Node] = list(owner.items) if isinstance(owner, Sequence) else [key for key, _ in owner.entries]
     gone = [entry for entry in entries if any(place.entry is entry for place in found)]
     if owner.flow and len(gone) < len(entries):
         return [_flow_removed(document, owner, entries, entry) for entry in gone]
@@ -87,7 +87,7 @@ def removed(found: list[Place]) -> list[Splice]:
         key = found[0].under[0] if found[0].under is not None else home.key
         if key is None or home.text or owner.anchored or owner.flow:
             raise CarrierError(f"{found[0].shown} is all that there is in it", "take it out by hand")
-        colon = _after_colon(document.text, key)
+        colon = after_colon(document.text, key)
         splices.append(Splice(document, colon, colon, " []" if isinstance(owner, Sequence) else " {}"))
     runs: list[tuple[int, int]] = []
     for start, end in (_lines(document, owner, entry) for entry in gone):
@@ -111,7 +111,7 @@ def added_beside(place: Place, wanted: dict[str, str]) -> list[Splice]:
         return [Splice(document, at, at, "".join(f", {_flow_entry(place, *entry)}" for entry in entries))]
     start, end = _lines(document, owner, place.entry)
     indent = " " * _column(document, start, place)
-    return [_inserted(document, end, [line for entry in entries for line in _entry_lines(place, indent, *entry)])]
+    return [lines_inserted(document, end, [line for entry in entries for line in _entry_lines(place, indent, *entry)])]
 
 
 def section_added(
@@ -127,18 +127,21 @@ def section_added(
         if section.flow:
             at = _entry_end(section, last)
             return [Splice(source, at, at, "".join(f", {option}" for option in options))]
-        indent = " " * _column_at(source, last.start)
-        return [_inserted(source, _lines(source, section, last)[1], [indent + option for option in options])]
-    outer = _column_at(place.document, place.under[0].start)
-    inner = " " * _column_at(place.document, place.named.start)
+        indent = " " * column_of(source, last.start)
+        return [lines_inserted(source, _lines(source, section, last)[1], [indent + option for option in options])]
+    outer = column_of(place.document, place.under[0].start)
+    inner = " " * column_of(place.document, place.named.start)
     lines = [inner + option for option in options]
     if present is not None and (key := present[2]) is not None:  # `common.io: {}`
         source, section, _ = present
-        colon = _after_colon(source.text, key)
-        return [Splice(source, colon, section.end, ""), _inserted(source, _line_end(source.text, section.end), lines)]
+        colon = after_colon(source.text, key)
+        return [
+            Splice(source, colon, section.end, ""),
+            lines_inserted(source, line_end_behind(source.text, section.end), lines),
+        ]
     _, end = _lines(place.document, place.owner, place.under[1].entries[-1][0])
     header = f"{' ' * outer}{setting_of(next(iter(wanted))).section}:"
-    return [_inserted(place.document, end, [header, *lines])]
+    return [lines_inserted(place.document, end, [header, *lines])]
 
 
 def _insists(name: str) -> bool:
@@ -166,7 +169,7 @@ def _entry_lines(place: Place, indent: str, key: str, name: str, value: str) -> 
     if item.flow:
         return [f"{indent}- {{name: {key}, value: {written}}}"]
     first, dash = item.entries[0][0].start, place.document.text.rfind("-", 0, item.start)
-    gap = 1 if "\n" in place.document.text[dash:first] else max(1, _column_at(place.document, first) - len(indent) - 1)
+    gap = 1 if "\n" in place.document.text[dash:first] else max(1, column_of(place.document, first) - len(indent) - 1)
     inner = " " * (len(indent) + 1 + gap)
     return [f"{indent}-{' ' * gap}name: {scalar_text(key, place.named.style)}", f"{inner}value: {written}"]
 
@@ -201,10 +204,11 @@ def _lines(document: Document, owner: Sequence | Mapping, entry: Node) -> tuple[
     if isinstance(owner, Sequence):
         start = text.rfind("-", 0, entry.start)
     start = text.rfind("\n", 0, start) + 1
-    return start, _line_end(text, len(text[: _entry_end(owner, entry)].rstrip()))
+    return start, line_end_behind(text, len(text[: _entry_end(owner, entry)].rstrip()))
 
 
-def _line_end(text: str, offset: int) -> int:
+def line_end_behind(text: str, offset: int) -> int:
+    """Where the line of an offset ends, its line end included."""
     newline = text.find("\n", offset)
     return len(text) if newline < 0 else newline + 1
 
@@ -212,11 +216,12 @@ def _line_end(text: str, offset: int) -> int:
 def _column(document: Document, start: int, place: Place) -> int:
     """In which column the entries of a list or mapping begin."""
     if isinstance(place.owner, Sequence):
-        return _column_at(document, document.text.rfind("-", 0, place.entry.start))
-    return _column_at(document, place.entry.start)
+        return column_of(document, document.text.rfind("-", 0, place.entry.start))
+    return column_of(document, place.entry.start)
 
 
-def _column_at(document: Document, offset: int) -> int:
+def column_of(document: Document, offset: int) -> int:
+    """The column, from 0, in which an offset lies."""
     start = document.text.rfind("\n", 0, offset) + 1
     return offset - start - document.text.startswith("\ufeff", start)
 
@@ -224,11 +229,12 @@ def _column_at(document: Document, offset: int) -> int:
 def key_of(place: Place) -> Scalar:
     """The key whose value a place has: ``value`` in a list's entry, else the setting's own."""
     if isinstance(place.entry, Mapping):
-        return next(key for key, value in place.entry.entries if value is place.value and isinstance(key, Scalar))
+        return next(key for key, value in place.entry.entries if value is place.value)
     return place.named
 
 
-def _after_colon(text: str, key: Scalar) -> int:
+def after_colon(text: str, key: Scalar) -> int:
+    """Where what a key says begins."""
     return text.index(":", key.end) + 1
 
 
@@ -243,9 +249,9 @@ def _scalar(document: Document, node: Scalar, written: str, *, quoted: bool = Fa
     return Splice(document, start, node.end, scalar_text(written, node.style, quoted=quoted))
 
 
-def _inserted(document: Document, at: int, lines: list[str]) -> Splice:
+def lines_inserted(document: Document, at: int, lines: list[str]) -> Splice:
     """New lines behind a line's end; a missing line end at the end of the file stays missing."""
-    end = line_end_of(document.text)
-    if at == len(document.text) and not ends_with_line_end(document.text):
+    text, end = document.text, line_end_of(document.text)
+    if at == len(text) and text.strip("\ufeff") and not ends_with_line_end(text):
         return Splice(document, at, at, "".join(end + line for line in lines))
     return Splice(document, at, at, "".join(line + end for line in lines))

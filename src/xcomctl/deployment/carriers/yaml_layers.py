@@ -163,13 +163,13 @@ def _entries(mapping: Mapping, depth: int = 0) -> Iterator[tuple[Scalar, Node, M
     """The keys of a mapping with their values and the mapping where they stand: its own, then those merged with ``<<``."""
     seen: set[str] = set()
     for key, value in mapping.entries:
-        if isinstance(key, Scalar) and not (key.text == MERGE and not key.style):
+        if key.text != MERGE or key.style:
             seen.add(key.text)
             yield key, value, mapping
     if depth > 20:
         return
     for key, value in mapping.entries:
-        if isinstance(key, Scalar) and key.text == MERGE and not key.style:
+        if key.text == MERGE and not key.style:
             for merged in value.items if isinstance(value, Sequence) else (value,):
                 if isinstance(merged, Mapping):
                     for entry in _entries(merged, depth + 1):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from xcomctl.deployment.carriers.interface import CarrierError
 from xcomctl.deployment.carriers.places import Form, Home
-from xcomctl.deployment.carriers.text_lines import ends_with_line_end, line_end_of
-from xcomctl.deployment.carriers.yaml_edits import Splice
+from xcomctl.deployment.carriers.yaml_edits import Splice, after_colon, column_of, line_end_behind, lines_inserted
 from xcomctl.deployment.carriers.yaml_layers import Document
-from xcomctl.deployment.carriers.yaml_nodes import Mapping, Node, Scalar, Sequence, last_offset
+from xcomctl.deployment.carriers.yaml_nodes import Mapping, Node, Sequence, last_offset
 from xcomctl.deployment.carriers.yaml_values import as_written, scalar_text
 
 Wanted = dict[str, str]
@@ -27,15 +26,16 @@ def filled(home: Home, wanted: Wanted) -> list[Splice]:
     document, key = home.document, home.key
     assert key is not None
     text = document.text
-    colon = text.index(":", key.end) + 1
+    colon = after_colon(text, key)
     value = home.parts[-1][1] if home.parts else home.value
     end = value.end if isinstance(value, Node) and colon <= value.start < value.end else colon
     if "\n" in text[colon:end]:
         raise CarrierError(f"{document.at(key, home.where)} is empty and runs over several lines", "write it in one")
-    column = _column(document, key) + 2
-    newline = text.find("\n", end)
-    at = len(text) if newline < 0 else newline + 1
-    return [Splice(document, colon, end, ""), _inserted(document, at, _lines(home, column, wanted))]
+    column = column_of(document, key.start) + 2
+    return [
+        Splice(document, colon, end, ""),
+        lines_inserted(document, line_end_behind(text, end), _lines(home, column, wanted)),
+    ]
 
 
 def created(home: Home, document: Document, parent: Mapping | None, wanted: Wanted) -> list[Splice]:
@@ -47,17 +47,16 @@ def created(home: Home, document: Document, parent: Mapping | None, wanted: Want
                 f"{document.path} has nothing at {home.where}", f"write {home.where}: there, and call again"
             )
         lines = [f"{name}:", *_lines(home, 2, wanted)]
-        return [_inserted(document, len(document.text), lines)]
+        return [lines_inserted(document, len(document.text), lines)]
     if parent.flow:
         raise CarrierError(f"{document.at(parent, home.where)} would go into braces", "write them over several lines")
     key, value = parent.entries[-1]
-    column = _column(document, parent.entries[0][0])
+    column = column_of(document, parent.entries[0][0].start)
     last = max(key.end, last_offset(value)) if value.start >= key.start else key.end
-    newline = document.text.find("\n", len(document.text[:last].rstrip()))
-    at = len(document.text) if newline < 0 else newline + 1
+    at = line_end_behind(document.text, len(document.text[:last].rstrip()))
     if parent is document.root and _only_blank(document.text[at:]):
         at = len(document.text)
-    return [_inserted(document, at, [f"{' ' * column}{name}:", *_lines(home, column + 2, wanted)])]
+    return [lines_inserted(document, at, [f"{' ' * column}{name}:", *_lines(home, column + 2, wanted)])]
 
 
 def _only_blank(rest: str) -> bool:
@@ -74,17 +73,3 @@ def _lines(home: Home, column: int, wanted: Wanted) -> list[str]:
         else:
             lines.append(f"{indent}{name}: {written}")
     return lines
-
-
-def _column(document: Document, key: Node) -> int:
-    assert isinstance(key, Scalar)
-    start = document.text.rfind("\n", 0, key.start) + 1
-    return key.start - start - document.text.startswith("\ufeff", start)
-
-
-def _inserted(document: Document, at: int, lines: list[str]) -> Splice:
-    end = line_end_of(document.text)
-    text = document.text
-    if at == len(text) and text.strip("\ufeff") and not ends_with_line_end(text):
-        return Splice(document, at, at, "".join(end + line for line in lines))
-    return Splice(document, at, at, "".join(line + end for line in lines))

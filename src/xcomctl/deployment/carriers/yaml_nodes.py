@@ -79,8 +79,12 @@ class Sequence(Node):
 class Mapping(Node):
     """A mapping with its keys in order, those of ``<<`` not merged; ``flow`` for one in braces."""
 
-    entries: tuple[tuple[Node, Node], ...]
+    entries: tuple[tuple[Scalar, Node], ...]
     flow: bool
+
+    def get(self, name: str) -> Node | None:
+        """The value under a key of its own."""
+        return next((value for key, value in self.entries if key.text == name), None)
 
 
 def parsed(text: str, base: int = 0) -> Node | None:
@@ -174,23 +178,33 @@ class _Composer:
         return Sequence(start, end, anchored, tuple(items), bool(first.flow_style))
 
     def _mapping(self, first: MappingStartEvent, start: int, anchored: bool) -> Mapping:
-        entries: list[tuple[Node, Node]] = []
+        entries: list[tuple[Scalar, Node]] = []
         seen: dict[str, int] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._node(event)
-            if isinstance(key, Scalar):
-                at = key.start - self._base
-                if key.text in seen and key.text != MERGE:
-                    before = self._line(seen[key.text])
-                    raise YamlProblem(
-                        f"a key stands there for the second time, first in line {before}",
-                        self._line(at),
-                        "keep one of them",
-                    )
-                seen[key.text] = at
-            entries.append((key, self._node(next(self._events))))
+            at = key.start - self._base
+            if not isinstance(key, Scalar):
+                hint = "put quotes around it, if it is a template"
+                raise YamlProblem("a key is no plain text, which Helm and compose do not read", self._line(at), hint)
+            if key.text in seen and key.text != MERGE:
+                before = self._line(seen[key.text])
+                raise YamlProblem(
+                    f"a key stands there for the second time, first in line {before}",
+                    self._line(at),
+                    "keep one of them",
+                )
+            seen[key.text] = at
+            value = self._node(next(self._events))
+            if key.text == MERGE and not key.style and not _is_merged(value):
+                raise YamlProblem("what << merges is no mapping", self._line(at), "name a mapping by its anchor")
+            entries.append((key, value))
         end = event.end_mark.index + self._base
         return Mapping(start, end, anchored, tuple(entries), bool(first.flow_style))
+
+
+def _is_merged(value: Node) -> bool:
+    items = value.items if isinstance(value, Sequence) else (value,)
+    return all(isinstance(item, Mapping) for item in items)
 
 
 def last_offset(node: Node) -> int:

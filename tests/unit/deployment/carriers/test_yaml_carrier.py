@@ -46,6 +46,26 @@ def test_what_is_templated_is_said_and_is_no_setting() -> None:
     assert carrier.edit({BACKEND.env: "a.B"}).changes
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  {{- if .Values.x }}\n  - name: NAME\n    value: a.B\n  {{- end }}\n",
+        "  - name: NAME\n    {{- if .Values.x }}\n    value: a.B\n    {{- else }}\n    value_: b\n    {{- end }}\n",
+        "  {{- with .Values.x }}\n  {{- if . }}\n  {{- end }}\n  - name: NAME\n    value: a.B\n  {{- end }}\n",
+        "  {{- range .Values.x }}\n  - name: NAME\n    value: a.B\n",
+    ],
+)
+def test_what_a_template_decides_about_is_not_known(text: str) -> None:
+    carrier = values(f"extraEnv: |\n{text.replace('NAME', BACKEND.env)}")
+    assert carrier.settings() == {} and "a template decides whether it is there" in carrier.notes()[0]
+
+
+def test_what_stands_beside_a_condition_is_known() -> None:
+    text = f"  {{{{- if .x }}}}\n  - name: A\n    value: b\n  {{{{- end }}}}\n  - name: {BACKEND.env}\n    value: a.B\n"
+    carrier = values(f"extraEnv: |\n{text}  {{{{- if .y }}}}\n  {{{{- end }}}}\n")
+    assert carrier.settings() == {BACKEND.env: "a.B"} and carrier.notes() == ()
+
+
 def test_from_a_secret_is_not_known_either() -> None:
     reference = "valueFrom: {secretKeyRef: {name: s, key: k}}"
     carrier = values(f"extraEnv: |\n  - name: {PATH.env}\n    {reference}\n")
@@ -142,3 +162,20 @@ def test_the_example_walks_up_and_down() -> None:
     assert set(former) == {BACKEND.env, PATH.env, THRESHOLD.env}
     up = carrier.after(carrier.edit({BACKEND.env: "a.B", THRESHOLD.env: "1600000", COMPRESSION.env: "gzip"}))
     assert up.edit({**former, COMPRESSION.env: None}).after == content
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("env: {{ .Values.x }}\n", "a key is no plain text"),
+        ("x: &x\nenv:\n  <<: *x\n", "what << merges is no mapping"),
+        ("env: [*nothing]\n", "an anchor that does not exist"),
+        ("env: " + "[" * 200 + "\n", "nests more than 100 deep"),
+        ("env: \0\n", "no text that YAML allows"),
+        ("[a, b]\n", "holds no mapping of keys"),
+    ],
+)
+def test_yaml_that_is_none_for_a_chart(text: str, said: str) -> None:
+    with pytest.raises(CarrierError) as raised:
+        values(text)
+    assert said in raised.value.message
