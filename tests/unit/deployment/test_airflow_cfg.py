@@ -333,3 +333,24 @@ def test_a_file_keeps_its_line_ends(content, changes):
     if b"\r\n" in content:
         assert after.count(b"\n") == after.count(b"\r\n")
     assert not content or after.endswith((b"\n", b"\r")) == content.endswith((b"\n", b"\r"))
+
+
+# --- names that are almost right -------------------------------------------------------------------------------------
+
+
+def test_a_misspelt_option_goes_under_the_section_and_key_that_airflow_reads():
+    text = b"[core]\nXCOM_BACKEND = a.B\n[common_io]\nxcom_objectstorage_path = s3://c@b/a%%2Fb\nother = 1\n"
+    carrier = AirflowCfg(Path("airflow.cfg"), text)
+    fixed = carrier.fix()
+    there = carrier.after(fixed)
+    assert there.settings() == {BACKEND.env: "a.B", PATH.env: "s3://c@b/a%2Fb"} and there.near_misses() == ()
+    assert b"[common_io]\nother = 1\n" in fixed.after and not there.fix().changes
+    assert fixed.inverse().after == text
+
+
+def test_options_that_disagree_about_one_setting_are_refused():
+    text = b"[core]\nXCOM_BACKEND = a.B\nXcom_Backend = c.D\n"
+    with pytest.raises(CarrierError, match="more than once"):
+        AirflowCfg(Path("airflow.cfg"), text).fix()
+    with pytest.raises(CarrierError, match="goes on in the next line"):
+        AirflowCfg(Path("airflow.cfg"), b"[core]\nXCOM_BACKEND = a.B\n  more\n").fix()

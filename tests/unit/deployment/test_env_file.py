@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -314,3 +315,22 @@ def test_no_change_is_no_change(content):
     assert file.edit({}).after == content and not file.edit({}).changes
     assert file.edit({}).diff == ""
     assert COMPRESSION.env not in file.settings()
+
+
+# --- names that are almost right -------------------------------------------------------------------------------------
+
+
+def test_a_misspelt_name_is_written_as_it_was_meant_and_goes_where_the_right_one_is():
+    dotted = "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_"
+    text = f"# why\nexport {dotted}PATH='s3://c@b/x'  # base\n{THRESHOLD.env}=\"-1\"\n{dotted}THRESHOLD=5"
+    carrier = EnvFile(Path(".env"), text.encode())
+    fixed = carrier.fix()
+    assert fixed.after == f"# why\nexport {PATH.env}='s3://c@b/x'  # base\n{THRESHOLD.env}=\"-1\"".encode()
+    there = carrier.after(fixed)
+    assert there.near_misses() == () and not there.fix().changes and fixed.inverse().after == text.encode()
+
+
+def test_two_lines_that_were_meant_to_be_one_setting_are_refused():
+    dotted, single = "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH", "AIRFLOW_COMMON_IO_XCOM_OBJECTSTORAGE_PATH"
+    with pytest.raises(CarrierError, match="in more than one line: 1 and 2"):
+        EnvFile(Path(".env"), f"{dotted}=a\n{single}=b\n".encode()).fix()
