@@ -141,7 +141,6 @@ class YamlCarrier(Carrier):
     def fix(self) -> Edit:
         """The edit that writes the correct names, and quotes what would not arrive as it stands."""
         splices: list[Splice] = []
-        values: dict[str, str | None] = {name: _whole(value) for name, value in self.settings().items()}
         wrong = _once(place for place in self._places if place.miss is not None)
         for place in wrong:
             meant = place.miss.meant if place.miss is not None else ""
@@ -156,14 +155,16 @@ class YamlCarrier(Carrier):
                 splices.append(self._corrected(place, meant))
         for each in self._effects.values():
             for place in each.places:
-                if place.read.unfit and (value := values.get(each.name)) is not None:
+                if place.read.unfit and place.read.value is not None:
                     refuse_shared(self._survey.homes, self._places, place)
-                    splices.append(value_set(place, value))
+                    splices.append(value_set(place, _whole(place.read.value)))
         edit = self._edit(splices)
         there = self.after(edit)
-        if there.near_misses() or there.unfit():
+        same = rest(self._survey, self._places) == rest(there._survey, there._places)
+        if there.near_misses() or not same or (not wrong and there.unfit()):
             raise self._inexact()
-        return edit
+        # What had the wrong name may have had the wrong value too.
+        return edit.then(there.fix(), [path.name for path in self.paths]) if there.unfit() else edit
 
     def after(self, edit: Edit) -> Self:
         """The carrier as it would be with an edit of its own written."""

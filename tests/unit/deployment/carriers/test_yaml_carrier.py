@@ -83,6 +83,22 @@ def test_what_arrives_otherwise_than_it_stands_is_found_and_mended() -> None:
     assert not values(mended.decode()).fix().changes
 
 
+def test_a_misspelt_name_with_a_number_is_mended_in_both() -> None:
+    text = "airflow:\n  users: []\n  config:\n    AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_THRESHOLD: 1_600_000 # p99.9\n"
+    fixed = values(text).fix()
+    assert fixed.after == text.replace("COMMON.IO", "COMMON_IO").replace("1_600_000", '"1600000"').encode()
+    assert fixed.inverse().after == text.encode()
+
+
+def test_each_component_keeps_its_own_value_when_numbers_are_mended() -> None:
+    component = "{0}:\n  env:\n  - name: " + THRESHOLD.env + "\n    value: {1}\n"
+    names = {"scheduler": 1000000, "workers": 2000000, "triggerer": 1000000, "dagProcessor": 10, "apiServer": 10}
+    after = values("".join(component.format(*each) for each in names.items())).fix().after.decode()
+    assert after == "".join(
+        component.format(name, f'"{value}"' if value > 10 else value) for name, value in names.items()
+    )
+
+
 def test_a_misspelt_name_whose_setting_is_there_goes_and_two_that_disagree_are_refused() -> None:
     dotted = "AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH"
     text = f"env:\n- name: {PATH.env}\n  value: s3://c@b/x\n- name: {dotted}\n  value: s3://c@b/y\n"
