@@ -130,7 +130,7 @@ def test_names_for_completion(file: Path, tmp_path: Path) -> None:
         ("[deployments.staging\n", "is no TOML", ""),
         ("[deployments.staging]\nnamespace = 'a'\n", "whichever cluster kubectl is at", "kubectl config get-contexts"),
         ("[deployments.staging]\nrelease = 'a'\n", "release of 'staging' is about pods", "namespace"),
-        (PODS + "components = 'worker'\n", "components must be a list of strings", ""),
+        (PODS + "components = 5\n", "components must be a string, or an array of strings", ""),
         (PODS + "components = ['work']\n", "'work' is no component", "known are scheduler, worker"),
         (PODS + "all_pods = 1\n", "all_pods must be true or false", ""),
     ],
