@@ -19,6 +19,7 @@ from xcomctl.deployment.agent_errors import AgentError, RequestFailed
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.deployment.reach.local import LocalReach
+from xcomctl.deployment.step_pod import StepPodReach
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Where
 from xcomctl.journal.local import now, this_actor
@@ -125,7 +126,7 @@ class Preflight:
                 with session:
                     stream = session.stream(
                         requests.PREFLIGHT,
-                        options.to_json(),
+                        dataclasses.replace(options, step_pod=isinstance(reach, StepPodReach)).to_json(),
                         lambda message: step.waiting(str(message.get("message") or "")),
                     )
                     checks.extend(Check.from_json(entry) for entry in stream)

@@ -16,7 +16,7 @@ from xcomctl.model.schemes import store_scheme
 from xcomctl.model.settings import BACKEND, COMPRESSION, SUFFIX_NOT_CODEC
 from xcomctl.model.versions import COMMON_IO_KNOWN_BAD, UNIVERSAL_PATHLIB, UNIVERSAL_PATHLIB_KNOWN_BAD, KnownBad
 
-_COMMON_IO = "common.io"
+_COMMON_IO, _KUBERNETES = "common.io", "cncf.kubernetes"
 #: What pip has to be given for a scheme that Airflow cannot open, and the library that does the work.
 _PACKAGES = {
     "s3": ("apache-airflow-providers-amazon[s3fs]", "s3fs"),
@@ -133,6 +133,23 @@ def _compression(subject: Subject) -> Finding:
     return fail(said, line_for(COMPRESSION, "gzip"), codecs=names)
 
 
+def _pod_operator(subject: Subject) -> Optional[Finding]:
+    """F26: the sidecar's result passes through the API server and the worker before any backend sees it."""
+    version = loading.providers().get(_KUBERNETES)
+    if version is None or subject.target_phase is not Phase.OFFLOAD:
+        return None
+    return warn(
+        f"KubernetesPodOperator (cncf.kubernetes {version}) reads a step's /airflow/xcom/return.json through the Kubernetes API "
+        "before the backend sees it: its own limit stays, whatever the threshold (F26)",
+        "a step with a large result writes it to the store itself, and pushes where it lies",
+        version=version,
+    )
+
+
+def _in_step_pod(subject: Subject) -> bool:
+    return subject.options.step_pod
+
+
 def _compresses(subject: Subject) -> bool:
     return bool(subject.target.compression)
 
@@ -149,5 +166,8 @@ CHECKS: tuple[CheckSpec, ...] = (
     ),
     CheckSpec(
         "provider_compression", PROVIDER, "the backend accepts the compression", _compression, applies=_compresses
+    ),
+    CheckSpec(
+        "provider_pod_operator", PROVIDER, "KubernetesPodOperator hands results over", _pod_operator, applies=_in_step_pod
     ),
 )  # fmt: skip

@@ -71,7 +71,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     which.add_argument(
         "--step-pod",
         action="store_true",
-        help="also run the checks in a short-lived pod made like a worker's (with -n), which is removed again",
+        help="also run the checks in a short-lived pod made as tasks' pods are (with -n), which is removed again",
     )
     which.add_argument("--pod-template", metavar="FILE", type=Path, help="make that pod of this pod template instead")
     only = which.add_argument("--only", metavar="ID", action="append", type=_ids, default=[], help="only this check or category (repeatable)")  # fmt: skip
@@ -132,6 +132,9 @@ def run(args: argparse.Namespace) -> int:
         if in_pod is not None:
             planned = dataclasses.replace(planned, reaches=(*planned.reaches, stack.enter_context(in_pod)))
         report = _executed(args, planned, progress)
+    # On the way, these two told each agent what it is.
+    asked = dataclasses.replace(report.options, in_task=args.in_task, step_pod=args.step_pod)
+    report = dataclasses.replace(report, options=asked)
     _render(report, args)
     try:
         record(report, planned.deployment, contexts.journal(args, chosen))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ REQUEST_TIMEOUT_S = 20
 _TIMEOUT_S = 60
 
 #: ``pods is forbidden: User "ops" cannot list resource "pods" in API group "" in the namespace "prod"``
-_FORBIDDEN = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"')
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"(?: in API group "(?P<group>[^"]*)")?'
+)
 _NO_CONTEXT = re.compile(r'context "([^"]*)" does not exist|context was not found for specified context: (\S+)')
 #: What kubectl ends with, among lines that its libraries log.
 _LAST_WORD = re.compile(
@@ -62,6 +65,10 @@ class Kubectl:
         led = ["--kubeconfig", str(self.kubeconfig)] if self.kubeconfig is not None else []
         led += ["--context", self.context] if self.context is not None else []
         return [PROGRAM, *led, "-n", self.namespace, *words]
+
+    def shown(self, *words: str) -> str:
+        """The same as a person types it."""
+        return shlex.join(self.argv(*words))
 
     def get(self, *words: str) -> dict[str, Any]:
         """``kubectl get … -o json``. Raises :class:`KubectlError`."""
@@ -126,15 +133,18 @@ def explained(lines: Sequence[str], kubectl: Kubectl) -> KubectlError | None:
         return None
     said = redact(last.removeprefix("error: ").strip())
     if found := _FORBIDDEN.search(last):
-        return forbidden(found["user"], found["verb"], found["resource"], kubectl)
+        resource = f"{found['resource']}.{found['group']}" if found["group"] else found["resource"]
+        return forbidden(found["user"], found["verb"], resource, kubectl)
     if "Unauthorized" in last or "provide credentials" in last:
         return KubectlError(
-            f"the cluster does not know who you are (401): {said}", "log in to it again: kubectl auth whoami"
+            f"the cluster does not know who you are (401): {said}",
+            "log in again as for kubectl (aws sso login, gcloud auth login, az login, …), then: "
+            + kubectl.shown("get", "pods"),
         )
     if found := _NO_CONTEXT.search(last):
         return KubectlError(f"there is no kube context {found[1] or found[2]!r}", "kubectl config get-contexts")
     if "(NotFound)" in last:
-        return NotThere(said.removeprefix("Error from server (NotFound): "), _shown(kubectl, "get pods"))
+        return NotThere(said.removeprefix("Error from server (NotFound): "), kubectl.shown("get", "pods"))
     if "localhost:8080" in last:
         return KubectlError(
             "kubectl knows of no cluster", "kubectl config get-contexts; or name one: --context, --kubeconfig"
@@ -151,18 +161,14 @@ def forbidden(user: str, verb: str, resource: str, kubectl: Kubectl) -> Forbidde
     change = "" if rbac.is_read((verb, resource)) else " --change"
     return Forbidden(
         f"{user} may not {verb} {resource} in the namespace {kubectl.namespace} (403)",
-        f"what is needed, for whoever may grant it: xcomctl rbac{change} -n {kubectl.namespace}",
+        f"what is needed, for whoever may grant it: xcomctl rbac{change} -n {shlex.quote(kubectl.namespace)}",
         verb,
         resource,
     )
 
 
 def _no_answer(how: str, kubectl: Kubectl) -> KubectlError:
-    return KubectlError(f"the cluster gave kubectl no answer {how}", _shown(kubectl, "get pods"))
-
-
-def _shown(kubectl: Kubectl, words: str) -> str:
-    return f"{' '.join(kubectl.argv())} {words}"
+    return KubectlError(f"the cluster gave kubectl no answer {how}", kubectl.shown("get", "pods"))
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

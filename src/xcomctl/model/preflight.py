@@ -53,7 +53,7 @@ class PreflightOptions(Record):
     that is wanted. With ``planned`` the expectations are not deployed yet: they are judged in themselves, and what
     resolves now is only shown. ``functional`` allows objects to be written below the path (and removed).
     ``connection_id`` is what the path's connection has to be. ``only`` and ``skip`` hold ids and categories.
-    ``in_task`` tells the agent's side that it is a task. With ``strict`` a named upstream defect fails, too.
+    ``in_task`` tells the agent's side that it is a task, ``step_pod`` that it is a pod as steps run in. With ``strict`` a named upstream defect fails, too.
     """
 
     connection_id: Optional[str] = None
@@ -66,6 +66,7 @@ class PreflightOptions(Record):
     functional: bool = False
     strict: bool = False
     in_task: bool = False
+    step_pod: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 import xcomctl
+from xcomctl.deployment.interrupts import interruptible, uninterruptible
 from xcomctl.errors import UserError
 from xcomctl.journal.interface import Where
 from xcomctl.journal.local import now, this_actor
@@ -62,11 +60,11 @@ def rehearse(plan: Plan, progress: Progress) -> tuple[RehearsalReport, str | Non
     too nothing is left behind.
     """
     rehearsal = Rehearsal(plan, progress)
-    with _interruptible():
+    with interruptible():
         try:
             rehearsal.play()
         finally:
-            with _uninterruptible():
+            with uninterruptible():
                 try:
                     progress.close()
                 finally:
@@ -298,38 +296,3 @@ def record(report: RehearsalReport, folder: Path, where: Where) -> str:
 
 def _outcome(step: Step) -> dict[str, Any]:
     return {"id": step.id, "status": step.status.value, "seconds": round(step.end_s - step.start_s, 1)}
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a rehearsal as Ctrl-C does, with everything cleaned up."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # Under nohup SIGHUP is ignored, and stays so.
-    ending = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    with _handling(interrupt, *ending):
-        yield
-
-
-@contextlib.contextmanager
-def _uninterruptible() -> Iterator[None]:
-    """Cleaning up ends by itself within seconds; a second Ctrl-C must not leave half of it."""
-    with _handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextlib.contextmanager
-def _handling(
-    handler: Callable[[int, FrameType | None], Any] | signal.Handlers, *signals: signal.Signals
-) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers; a rehearsal inside a test's thread goes without
-        return
-    before = {number: signal.signal(number, handler) for number in signals}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

@@ -24,10 +24,11 @@ _CHUNK = 32_768
 
 @dataclass
 class Cut:
-    """The connection of the next exec breaks after this many bytes in both directions. ``met``: it has."""
+    """The connection of the next exec breaks after this many bytes in both directions. ``met``: it has. ``passed``: so far."""
 
     after: int
     met: bool = False
+    passed: int = 0
 
 
 class Execs:
@@ -82,12 +83,12 @@ class Execs:
     def _cutter(self, request: web.Request) -> Callable[[int], None]:
         """Counts bytes, and breaks the connection where that is wanted."""
         cut = self.cuts.pop(0) if self.cuts else None
-        passed = 0
 
         def count(size: int) -> None:
-            nonlocal passed
-            passed += size
-            if cut is not None and not cut.met and passed >= cut.after:
+            if cut is None:
+                return
+            cut.passed += size
+            if not cut.met and cut.passed >= cut.after:
                 cut.met = True
                 if request.transport is not None:
                     request.transport.abort()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from tests.support.kube.tools import Tools, tools
 from xcomctl.deployment import kubectl as kube_module
 from xcomctl.deployment.agent_errors import AgentDied, NoPython, ReachFailed
 from xcomctl.deployment.agent_session import AgentSession
-from xcomctl.deployment.kubectl import Forbidden, Kubectl, KubectlError
+from xcomctl.deployment.kubectl import Forbidden, Kubectl, KubectlError, NotThere
 from xcomctl.deployment.pods import Pod
 from xcomctl.deployment.reach.kubernetes import KubernetesReach, Wanted, find
 from xcomctl.errors import UserError
@@ -213,16 +215,37 @@ def one(kube: Cluster) -> KubernetesReach:
     return KubernetesReach(WANTED, "scheduler")
 
 
-def test_a_connection_that_breaks_half_way(kube: Cluster) -> None:
+@pytest.mark.parametrize("version", binaries.VERSIONS)
+def test_a_connection_that_breaks_half_way(
+    kube: Cluster, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk_of(kube, version, tmp_path / version, monkeypatch)
     reach = one(kube)
+    how = r"scheduler: the connection to the pod s broke: (read tcp|write tcp|websocket: close 1006).*"
     kube.cut_next_exec(after=100_000)  # amid the zip
-    with pytest.raises((AgentDied, KubectlError)) as caught:
+    with pytest.raises(AgentDied) as caught:
         AgentSession(reach).start()
-    assert "exit status 1" in caught.value.message or "kubectl: " in caught.value.message
+    assert re.fullmatch(how, caught.value.message) and caught.value.hint == "ask again"
+    until(lambda: not kube.processes("airflow", "s"), "the agent lives on without its desk")
+    cut = kube.cut_next_exec(after=1 << 60)
     session = AgentSession(reach)
+    session.start()
+    cut.after = cut.passed + 500  # the request is through, and the answer has begun
+    with pytest.raises(AgentDied) as caught:
+        list(session.stream("preflight_list"))
+    assert cut.met and re.fullmatch(how, caught.value.message) and caught.value.hint == "ask again"
+    session.close()
+    until(lambda: not kube.processes("airflow", "s"), "the agent lives on without its desk")
+
+
+def test_a_desk_that_is_killed_leaves_no_agent(kube: Cluster) -> None:
+    session = AgentSession(one(kube))
     session.start()
     os.killpg(session.pid or 0, 9)
     until(lambda: not kube.processes("airflow", "s"), "the agent lives on without its desk")
+    with pytest.raises(AgentDied) as caught:
+        session.request("resolve")
+    assert caught.value.message == "scheduler: the connection to the pod s broke: kubectl ended without a word"
     session.close()
 
 
@@ -264,6 +287,10 @@ def test_a_cluster_that_does_not_answer(kube: Cluster, monkeypatch: pytest.Monke
 
     kube.unauthorized = True
     assert why().startswith("the cluster does not know who you are (401)")
+    with pytest.raises(KubectlError) as caught:
+        find(WANTED, lambda text: None)
+    assert "aws sso login" in caught.value.hint
+    assert caught.value.hint.endswith(", then: kubectl -n airflow get pods")
     kube.unauthorized = False
     assert why(Wanted(Kubectl("airflow", context="none"))) == "there is no kube context 'none'"
     monkeypatch.setattr(kube_module, "REQUEST_TIMEOUT_S", 1)
@@ -277,6 +304,22 @@ def test_a_cluster_that_does_not_answer(kube: Cluster, monkeypatch: pytest.Monke
     assert why(Wanted(Kubectl("airflow", kubeconfig=empty))) == "kubectl knows of no cluster"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert why().startswith("there is no kubectl to run on this machine")
+
+
+def test_commands_to_type_are_quoted(kube: Cluster, tmp_path: Path) -> None:
+    config = tmp_path / "my config"
+    config.write_text(kube.kubeconfig.read_text())
+    kubectl = Kubectl("airflow", context="fake", kubeconfig=config)
+    with pytest.raises(UserError, match="has no pods of an Airflow") as caught:
+        find(Wanted(kubectl), lambda text: None)
+    assert shlex.split(caught.value.hint) == kubectl.argv("get", "pods", "--show-labels")
+    with pytest.raises(NotThere) as missing:
+        kubectl.get("pod", "none")
+    assert shlex.split(missing.value.hint) == kubectl.argv("get", "pods")
+    kube.put(pod("s", official("scheduler"), [container("scheduler")], nodeSelector={"disk": "fast"}))
+    with pytest.raises(ReachFailed) as unready:
+        KubernetesReach(Wanted(kubectl), "scheduler").pod()
+    assert shlex.split(unready.value.hint) == kubectl.argv("describe", "pod", "s")
 
 
 def test_where_a_kube_context_leads(kube: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

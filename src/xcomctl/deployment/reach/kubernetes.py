@@ -6,6 +6,7 @@ Which pod is looked up each time that a Python is started there: after a rollout
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,10 @@ from xcomctl.errors import UserError
 
 #: Pods that are named in a sentence.
 _NAMED = 5
+#: What kubectl ends with where the far side ended, and not the way to it.
+_ENDED_THERE = "command terminated with exit code"
+#: What it says of a stream that broke, beside which stream of its own that was.
+_BROKEN = re.compile(r"^kubectl: (?:error reading from error stream: )?(?:next reader: )?(?=.*(?:read tcp|write tcp|websocket|EOF|lost connection))")  # fmt: skip
 #: Told of which pod is asked.
 Say = Callable[[str], None]
 
@@ -83,7 +88,7 @@ class KubernetesReach:
 
         Raises :class:`ReachFailed` where none is, and :class:`KubectlError`.
         """
-        pod = self._pod()
+        pod = self.pod()
         try:
             container = pod.container(self.wanted.container)
         except ValueError as error:
@@ -114,8 +119,8 @@ class KubernetesReach:
             return said
         if became := self._became(pod):
             return AgentDied(f"{self.name}: while it was asked, {became}", "ask again", status=status, log=tuple(lines))
-        if said is not None and began:
-            return AgentDied(f"{self.name}: the connection to {pod.name} broke: {said.message}", "ask again", status=status, log=tuple(lines))  # fmt: skip
+        if (broke := _broke(said, status, lines, began)) is not None:
+            return AgentDied(f"{self.name}: the connection to the pod {pod.name} broke: {broke}", "ask again", status=status, log=tuple(lines))  # fmt: skip
         return said
 
     def _command(self) -> CommandReach:
@@ -124,7 +129,8 @@ class KubernetesReach:
         prefix = tuple(self.wanted.kubectl.argv(*words))
         return CommandReach(prefix, self.wanted.python, self.name, through_shell=False, variables=self.variables)
 
-    def _pod(self) -> Pod:
+    def pod(self) -> Pod:
+        """The pod to ask now. Raises :class:`ReachFailed` where none is Running and Ready, and :class:`KubectlError`."""
         namespace = self.wanted.kubectl.namespace
         if self.only is not None:
             pod = Pod.of(self.wanted.kubectl.get("pod", self.only))
@@ -137,7 +143,7 @@ class KubernetesReach:
         chosen = newest_ready(there)
         if chosen is None:
             if not there:
-                raise ReachFailed(f"{self.name}: there is no pod of this component in the namespace {namespace}", f"{' '.join(self.wanted.kubectl.argv())} get pods --show-labels")  # fmt: skip
+                raise ReachFailed(f"{self.name}: there is no pod of this component in the namespace {namespace}", self.wanted.kubectl.shown("get", "pods", "--show-labels"))  # fmt: skip
             there.sort(key=lambda pod: pod.is_over)  # what was evicted long ago may lie about by the dozen
             named = ", ".join(pod.describe() for pod in there[:_NAMED]) + (" and more" if len(there) > _NAMED else "")
             raise ReachFailed(f"{self.name}: no pod in {namespace} is Running and Ready: {named}", _describe(self, there[0]))  # fmt: skip
@@ -161,6 +167,17 @@ class KubernetesReach:
         return "" if now.is_ready else f"the pod became {now.describe()}"
 
 
+def _broke(said: KubectlError | None, status: int, lines: Sequence[str], began: bool) -> str | None:
+    """How the way into the pod broke; ``None`` where it did not. Before the agent said hello, kubectl may have been refused."""
+    if said is None:
+        ended_there = status == 0 or any(_ENDED_THERE in line for line in lines)
+        return "kubectl ended without a word" if began and not ended_there else None
+    broken = _BROKEN.match(said.message)
+    if broken is None:
+        return said.message if began else None
+    return said.message[broken.end() :]
+
+
 def find(wanted: Wanted, say: Say) -> list[KubernetesReach]:
     """The way into every component, or with ``every_pod`` into every pod that is not over.
 
@@ -178,7 +195,7 @@ def find(wanted: Wanted, say: Say) -> list[KubernetesReach]:
         raise UserError(
             f"the namespace {namespace} has no pods of an Airflow: none says component={'|'.join(COMPONENTS)} beside "
             "tier=airflow or app=airflow",
-            f"{' '.join(wanted.kubectl.argv())} get pods --show-labels",
+            wanted.kubectl.shown("get", "pods", "--show-labels"),
         )
     if not wanted.every_pod:
         return [KubernetesReach(wanted, component, say) for component in named]
@@ -190,10 +207,21 @@ def find(wanted: Wanted, say: Say) -> list[KubernetesReach]:
     return [KubernetesReach(wanted, component, say, only) for component in named for only in names(component)]
 
 
+def release(wanted: Wanted) -> str:
+    """The Helm release that is meant. Raises :class:`KubectlError`, and :class:`UserError` where that cannot be told."""
+    if wanted.release is not None:
+        return wanted.release
+    found = releases([pod for pod in _listed(wanted) if pod.component is not None])
+    if len(found) != 1 or not found[0]:
+        said = f"several: {', '.join(found)}" if len(found) > 1 else "not told by the labels of its pods"
+        raise UserError(f"the Helm release in the namespace {wanted.kubectl.namespace} is {said}", "--release NAME")
+    return found[0]
+
+
 def _listed(wanted: Wanted) -> list[Pod]:
     selector = "component" if wanted.release is None else f"component,release={wanted.release}"
     return parsed(wanted.kubectl.get("pods", "-l", selector))
 
 
 def _describe(reach: KubernetesReach, pod: Pod) -> str:
-    return f"{' '.join(reach.wanted.kubectl.argv())} describe pod {pod.name}"
+    return reach.wanted.kubectl.shown("describe", "pod", pod.name)
