@@ -23,8 +23,8 @@ _HARMLESS_KEYS = (
     "skipmixin|sort|source|task|unique|xcom"
 )
 _TELLING_NAME = (
-    rf"[\w.\-]*?(?:pass(?:word|wd|phrase)|[_.\-]pwd|secret|token|credentials?|access_?key_?id|api_?key"
-    rf"|(?<![A-Za-z0-9])(?!(?:{_HARMLESS_KEYS})_key)[A-Za-z0-9]+[_\-]key|secretkey|accesskey|privatekey|accountkey|sharedaccesskey)"
+    rf"[\w.\-]*?(?:pass(?:word|wd|phrase)|(?<![A-Za-z0-9])pass|[_.\-]pwd|secret|token|credentials?|access_?key_?id|api_?key"
+    rf"|(?<![A-Za-z0-9])(?!(?:{_HARMLESS_KEYS})_key)[A-Za-z0-9]+[_\-]key|(?:fernet|ssh|signing|encryption)key|secretkey|accesskey|privatekey|accountkey|sharedaccesskey)"
 )
 _TELLING = re.compile(rf"(?i)(?:{_TELLING_NAME}|authorization|cookie|set-cookie|airflow_conn_\w+)")
 _QUOTED = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
@@ -57,6 +57,8 @@ _RULES: tuple[tuple[Pattern[str], str], ...] = (
         rf"\1{REDACTED}@",
     ),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{0,40}://[^\s:/?#@\"'<>]*:)[^\s/\"'<>]{0,1024}@"), rf"\1{REDACTED}@"),
+    # A token in place of a user, as Git hosts take it.
+    (re.compile(r"(?i)\b(https?://)[^\s:/?#@\"'<>]+@"), rf"\1{REDACTED}@"),
     # ODBC. Elsewhere PWD is the working directory.
     (re.compile(r"(?i)(;\s*pwd\s*=)[^;\s\"']+"), rf"\1{REDACTED}"),
     # Signed URLs.

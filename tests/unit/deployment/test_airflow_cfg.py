@@ -91,6 +91,12 @@ def test_what_cannot_be_read(tmp_path):
             AirflowCfg.read(path)
 
 
+def test_what_to_write_by_hand_has_its_line():
+    text = b"[core]\nparallelism = 1\n\n[common_io]\nxcom_objectstorage_path = s3://c@b/x\n"
+    said = AirflowCfg(Path("airflow.cfg"), text).corrections()
+    assert said == ("airflow.cfg:5: write [common.io] xcom_objectstorage_path",)
+
+
 def test_near_misses():
     file = of(
         b"[core]\nexecutor = X\nXCOM_BACKEND = a\n# xcom_backnd = a\n[common_io]\nxcom_objectstorage_path = x\n"

@@ -69,6 +69,12 @@ def test_lines_inside_quotes_are_no_assignments():
     assert [each.line for each in file.assignments] == [1, 5]
 
 
+def test_what_to_write_by_hand_has_its_line():
+    text = b"A=1\n\nAIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH=s3://c@b/x\n"
+    said = EnvFile(Path("a.env"), text).corrections()
+    assert said == ("a.env:3: write AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH",)
+
+
 def test_settings_and_near_misses():
     text = (
         b"AIRFLOW__CORE__XCOM_BACKEND=a.B\n"

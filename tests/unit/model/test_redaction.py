@@ -25,6 +25,11 @@ SECRET = [
     f"Cookie: session={S}",
     f"x-api-key: {S}",
     f"password={S}",
+    f"pass: {S}",
+    f"DB_PASS={S}",
+    f"fernetKey: {S}",
+    f"gitSync.sshKey: {S}",
+    f"repo: https://{S}@git.example.org/dags",
     f'"password": "{S} and {S}"',
     f"db_password: '{S}'",
     f"AIRFLOW__CORE__FERNET_KEY={S}",
@@ -54,6 +59,9 @@ HARMLESS = [
     "max_tokens: 5",
     "monkey=1",
     "KeyError: 'token'",
+    "bypass: 5",
+    "4 passed, 0 failed",
+    "https://git.example.org/dags@main",
 ]
 
 

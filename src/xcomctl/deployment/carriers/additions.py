@@ -6,7 +6,7 @@ from collections.abc import Mapping as Variables
 
 from xcomctl.deployment.carriers.effects import Effect
 from xcomctl.deployment.carriers.interface import CarrierError
-from xcomctl.deployment.carriers.places import Form, Place, last_entry
+from xcomctl.deployment.carriers.places import EVERY, Form, Place, last_entry
 from xcomctl.deployment.carriers.survey import First, Survey
 from xcomctl.deployment.carriers.yaml_edits import Splice, added_beside, section_added, setting_of
 from xcomctl.deployment.carriers.yaml_layers import Branch, Document
@@ -27,15 +27,18 @@ def additions(survey: Survey, effects: Variables[str, Effect], wanted: dict[str,
             return _first(survey, wanted)
         beside.setdefault(sibling, {})[name] = value
     for sibling, new in beside.items():
-        for place in {id(place.owner): place for place in effects[sibling].places}.values():
+        winners = effects[sibling].winners
+        # Where one reaches every component, beside another one the new setting would stand twice for that component.
+        places = [winners[EVERY]] if EVERY in winners else effects[sibling].places
+        for place in {id(place.owner): place for place in places}.values():
             splices += _beside(place, new)
     return splices
 
 
 def _sibling(effects: Variables[str, Effect], name: str) -> str | None:
-    """The setting that is there which a new one goes below: the nearest of its own section, else any."""
+    """The setting that is there for every component, which a new one goes below: the nearest of its own section, else any."""
     own = setting_of(name).section
-    there = [setting for setting in SETTINGS if effects[setting.env].winners]
+    there = [setting for setting in SETTINGS if effects[setting.env].winners and not effects[setting.env].missing]
     before = [setting.env for setting in SETTINGS if setting.env == name or setting in there]
     number = before.index(name)
     near = [each for each in reversed(before[:number]) if setting_of(each).section == own]

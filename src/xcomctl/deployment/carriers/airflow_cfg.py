@@ -81,6 +81,12 @@ class AirflowCfg(Carrier):
         found = (near_miss_in_file(line.section, line.key) for line in options)
         return tuple(miss for miss in found if miss is not None)
 
+    def corrections(self) -> tuple[str, ...]:
+        """The right section and key for each near miss, with its line."""
+        options = (line for line in self._lines if line.kind is LineKind.OPTION)
+        found = ((line.number, near_miss_in_file(line.section, line.key)) for line in options)
+        return tuple(f"{self.path}:{number}: write {miss.correction}" for number, miss in found if miss is not None)
+
     def edit(self, changes: Mapping[str, str | None]) -> Edit:
         """The edit that sets these of the four variables, ``None`` taking one out; everything else keeps its bytes.
 

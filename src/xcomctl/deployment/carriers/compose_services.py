@@ -6,6 +6,7 @@ What several services share by an anchor (``x-airflow-common: &common``, ``<<: *
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from xcomctl.deployment.carriers.places import Form, Home
@@ -14,8 +15,9 @@ from xcomctl.deployment.carriers.yaml_layers import Branch, Document, Leaf
 from xcomctl.deployment.carriers.yaml_nodes import MERGE, Mapping, Sequence
 from xcomctl.deployment.carriers.yaml_values import Way
 
-#: What runs Airflow's image and hosts nothing that resolves XComs.
-_ASIDE = ("init", "cli", "flower", "debug")
+#: Images of what stands beside Airflow, and words in the names of what runs its image and hosts nothing that resolves XComs.
+_BESIDE = ("postgres", "redis", "valkey", "mysql", "mariadb", "rabbitmq", "statsd", "nginx", "minio", "git-sync")
+_ASIDE = frozenset({"init", "cli", "flower", "debug"})
 
 
 def survey(root: Branch, last: Document) -> Survey:
@@ -28,7 +30,7 @@ def survey(root: Branch, last: Document) -> Survey:
             continue
         home = _environment(name, service, last)
         homes.append(home)
-        if not any(word in name for word in _ASIDE):
+        if not set(re.split(r"[^a-z0-9]+", name.lower())) & _ASIDE:
             needed.append((name,))
             firsts.append(_first(home, service))
         if (files := service.get("env_file")) is not None:
@@ -38,11 +40,13 @@ def survey(root: Branch, last: Document) -> Survey:
 
 
 def _is_airflow(name: str, service: Branch) -> bool:
+    """By its variables, its image or its name; a database or a broker that is called after Airflow is none."""
     environment = service.get("environment")
     names = environment.names() if isinstance(environment, Branch) else texts(environment.value) if environment else []
     if any(each.startswith("AIRFLOW") for each in names):
         return True
-    return "airflow" in f"{name} {service.scalar('image') or ''}".lower()
+    image = (service.scalar("image") or "").lower().rpartition("/")[2]
+    return "airflow" in image or ("airflow" in name.lower() and not image.startswith(_BESIDE))
 
 
 def _environment(name: str, service: Branch, last: Document) -> Home:

@@ -14,14 +14,16 @@ class Effect:
     """A setting as the components get it.
 
     ``winners`` has the place that each component takes it from; ``contested`` every place, the winner first, where there
-    are several for one component. ``missing`` are the components that need it and have none, of a setting that others
-    have. ``elsewhere`` are places that name it and are not read here.
+    are several for one component; ``undecided`` is whether two of them have the same rank. ``overridden`` are the places
+    that win nowhere, each with what wins over it. ``missing`` are the components that need it and have none, of a setting
+    that others have. ``elsewhere`` are places that name it and are not read here.
     """
 
     name: str
     winners: dict[str, Place]
     contested: tuple[Place, ...]
     undecided: bool
+    overridden: tuple[tuple[Place, tuple[Place, ...]], ...]
     missing: tuple[str, ...]
     elsewhere: tuple[str, ...]
 
@@ -43,6 +45,7 @@ def effect(survey: Survey, found: Iterable[Place], name: str, elsewhere: tuple[s
     components += [place.home.reaches for place in mine]
     winners: dict[str, Place] = {}
     contested: dict[int, Place] = {}
+    below: dict[int, tuple[Place, dict[int, Place]]] = {}
     undecided = False
     for component in dict.fromkeys(components):
         here = [place for place in mine if place.home.reaches in (EVERY, component)]
@@ -54,5 +57,9 @@ def effect(survey: Survey, found: Iterable[Place], name: str, elsewhere: tuple[s
         if len(ranked) > 1:
             contested.update((id(place.named), place) for place in ranked)
             undecided = undecided or ranked[0].home.rank == ranked[1].home.rank
+        for place in ranked[1:]:
+            below.setdefault(id(place.named), (place, {}))[1][id(ranked[0].named)] = ranked[0]
     missing = [group[0] for group in survey.needed if mine and not any(each in winners for each in group)]
-    return Effect(name, winners, tuple(contested.values()), undecided, tuple(missing), elsewhere)
+    winning = {id(place.named) for place in winners.values()}
+    overridden = tuple((place, tuple(over.values())) for key, (place, over) in below.items() if key not in winning)
+    return Effect(name, winners, tuple(contested.values()), undecided, overridden, tuple(missing), elsewhere)

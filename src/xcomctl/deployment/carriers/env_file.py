@@ -93,6 +93,11 @@ class EnvFile(Carrier):
         """Names in the file that look like a setting and that Airflow does not read, each once."""
         return near_misses(dict.fromkeys(each.name for each in self._assignments))
 
+    def corrections(self) -> tuple[str, ...]:
+        """The right name for each near miss, with its line."""
+        found = ((each.line, near_miss(each.name)) for each in self._assignments)
+        return tuple(f"{self.path}:{line}: write {miss.correction}" for line, miss in found if miss is not None)
+
     def edit(self, changes: Mapping[str, str | None]) -> Edit:
         """The edit that sets these variables, ``None`` taking one out; everything else keeps its bytes.
 

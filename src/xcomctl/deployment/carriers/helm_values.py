@@ -28,6 +28,17 @@ class HelmValues(YamlCarrier):
         """Whether it is YAML and no compose file; reading refuses YAML that is something else."""
         return path.suffix in SUFFIXES and not is_compose(path, content)
 
+    def hooked(self) -> tuple[str, ...]:
+        """Sentences about settings that take effect from a ConfigMap which Helm makes by a hook, one for each ConfigMap.
+
+        A rollback runs no such hook: what the ConfigMap says stays, and is deleted where it was none until then.
+        """
+        winners = (place for each in self._effects.values() for place in each.places)
+        return tuple(
+            f"{at} is a Helm hook, which a rollback does not bring back (useHelmHooks: false makes it a part of the release)"
+            for at in dict.fromkeys(place.home.hook for place in winners if place.home.hook)
+        )
+
     def _surveyed(self, root: Branch, last: Document) -> Survey:
         _refuse_other(root, last)
         airflow = root.branch("airflow")

@@ -16,8 +16,9 @@ from typing import ClassVar, Self
 
 from xcomctl.errors import UserError
 from xcomctl.journal.objects import sync_folder
+from xcomctl.model.phases import Line, Phase, phase_of
 from xcomctl.model.redaction import is_secret_name, redact
-from xcomctl.model.settings import NearMiss
+from xcomctl.model.settings import NearMiss, settings_of
 from xcomctl.model.verdicts import Verdict
 
 #: A variable in a list as Kubernetes has it, name and value in lines of their own.
@@ -108,9 +109,21 @@ class Carrier(ABC):
     def settings(self) -> dict[str, str]:
         """The values of those of the four settings that the file sets, by environment variable."""
 
+    def doubts(self) -> tuple[str, ...]:
+        """Why that may not be what every component gets; empty where it is."""
+        return ()
+
+    def phase(self, line: Line) -> Phase:
+        """The phase that these amount to, for an Airflow of that line."""
+        return phase_of(settings_of(self.settings(), line)).phase
+
     @abstractmethod
     def near_misses(self) -> tuple[NearMiss, ...]:
         """Names in the file that look like a setting and that Airflow does not read (F13)."""
+
+    @abstractmethod
+    def corrections(self) -> tuple[str, ...]:
+        """What to write by hand for each near miss, and for each value that does not arrive: ``FILE:LINE`` first."""
 
     @abstractmethod
     def edit(self, changes: Mapping[str, str | None]) -> Edit:
@@ -178,9 +191,12 @@ class Carrier(ABC):
 
 def unified_diff(before: bytes, after: bytes, name: str = "") -> str:
     """What changes between two contents, for people: unified, one line of context, without secrets."""
+    old, new = shown_lines(before), shown_lines(after)
+    if not old[-1] and not new[-1]:  # both end their last line: what follows it is no line
+        old, new = old[:-1], new[:-1]
     lines = difflib.unified_diff(
-        shown_lines(before),
-        shown_lines(after),
+        old,
+        new,
         f"a/{name}" if name else "before",
         f"b/{name}" if name else "after",
         n=1,

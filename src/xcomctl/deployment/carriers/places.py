@@ -37,6 +37,8 @@ class Home:
     ``reaches`` is the one component that has what stands there, or :data:`EVERY`. Of two homes that reach a component, the
     one with the higher ``rank`` wins in it. ``value`` is what the home's key says: its parts for a mapping of several
     files. ``conditional`` tells of a node whether a template decides about it. ``text`` is whether it stands in a string.
+    ``config_map`` is whether it becomes a ConfigMap, which other pods can take too; ``hook`` is the place of that
+    ConfigMap, ``FILE:LINE PATH``, if Helm makes it by a hook, else empty.
     """
 
     where: str
@@ -49,6 +51,8 @@ class Home:
     value: Branch | Node | None
     conditional: Callable[[Node], bool] = field(default=lambda _: False)
     text: bool = False
+    config_map: bool = False
+    hook: str = ""
 
     @property
     def parts(self) -> list[tuple[Document, Mapping]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from xcomctl.deployment.carriers.places import Form, Home, Place
 from xcomctl.deployment.carriers.templated_text import held
@@ -30,14 +30,18 @@ class Survey:
     """The homes that files have for settings.
 
     ``needed`` are the components that have to have every setting, each with the names of those that stand for it; nothing
-    is needed where a home reaches every component. ``firsts`` is where settings go when there are none.
+    is needed where a home reaches every component. ``firsts`` is where settings go when there are none. ``notes`` are what
+    has to be known of what is not read, ``unread`` what else may set what the files do not, ``opaque`` what may set
+    anything, whatever is read.
     """
 
     root: Branch
     homes: tuple[Home, ...]
     needed: tuple[tuple[str, ...], ...]
     firsts: tuple[First, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
 
 
 def listed(document: Document, where: str, leaf: Leaf | None, reaches: str, rank: int, way: Way) -> Iterator[Home]:
@@ -67,6 +71,21 @@ def in_text(where: str, leaf: Leaf | None, form: Form, reaches: str, rank: int) 
             found.is_conditional,
             text=True,
         )
+
+
+def opaque(where: str, leaf: Leaf | None) -> Iterator[str]:
+    """The sentence about a string of YAML under a key out of which a template may make any variable."""
+    if leaf is None or not isinstance(leaf.value, Scalar) or "{{" not in leaf.value.text:
+        return
+    try:
+        found = held(leaf.document.text, leaf.value)
+    except YamlProblem:
+        found = None
+    at = leaf.document.at(leaf.key, where)
+    if found is None:
+        yield f"{at} cannot be read as it stands, and what its templates set is not known here"
+    elif found.prints:
+        yield f"{at} has lines that a template writes, and what they set is not known here"
 
 
 def elsewhere(survey: Survey, found: Iterable[Place]) -> Iterator[tuple[str, str]]:

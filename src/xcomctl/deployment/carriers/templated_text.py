@@ -9,21 +9,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from xcomctl.deployment.carriers.yaml_layers import scalars
 from xcomctl.deployment.carriers.yaml_nodes import Node, Scalar, YamlProblem, last_offset, parsed
 from xcomctl.deployment.carriers.yaml_values import MASK
 
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _LINE = re.compile(r"(?m)^([ \t]*)(\ue000)((?:[ \t\ue000])*)(?=\r?$)")
 _WORD = re.compile(r"\{\{-?\s*(?:/\*.*?\*/\s*)?(\w*)", re.DOTALL)
+_BLOCK = re.compile(
+    r"[-\s]*(?:/\*.*?\*/|(?:if|else|end|range|with|define|block|break|continue)\b|\$\w*(?:\s*,\s*\$\w+)?\s*:?=(?!=))",
+    re.DOTALL,
+)
 _OPENS = frozenset({"if", "range", "with", "define", "block"})
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a string holds: its YAML (``None`` for nothing), and where a template decides whether a text is there."""
+    """What a string holds: its YAML (``None`` for nothing), and where a template decides whether a text is there.
+
+    ``prints`` is whether a template writes whole lines of it.
+    """
 
     node: Node | None
     conditional: tuple[tuple[int, int], ...]
+    prints: bool = False
 
     def is_conditional(self, node: Node) -> bool:
         """Whether a template decides about a node, or about a part of it."""
@@ -50,10 +59,22 @@ def held(text: str, scalar: Scalar) -> Held | None:
             conditional.append((start + opened.pop(), start + action.start()))
     conditional += [(start + begun, scalar.end) for begun in opened]
     try:
-        return Held(parsed(_masked(inner), start), tuple(conditional))
+        node = parsed(_masked(inner), start)
+        return Held(node, tuple(conditional), _prints(inner, start, node))
     except YamlProblem as problem:
         line = problem.line + text.count("\n", 0, start)
         raise YamlProblem(problem.message, line, problem.hint) from None
+
+
+def _prints(text: str, base: int, node: Node | None) -> bool:
+    """Whether an action that is no part of a block, an assignment, a remark or a value has a line for itself."""
+    values = [(scalar.start - base, scalar.end - base) for scalar in scalars(node)] if node is not None else []
+    for action in _ACTION.finditer(text):
+        before, after = text[: action.start()].rpartition("\n")[2], text[action.end() :].partition("\n")[0]
+        alone = not before.strip() and not after.strip() and _BLOCK.match(action[0][2:]) is None
+        if alone and not any(start <= action.start() < end for start, end in values):
+            return True
+    return False
 
 
 def _masked(text: str) -> str:

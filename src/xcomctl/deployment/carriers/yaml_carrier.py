@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Variables
 from pathlib import Path
 from typing import Self
@@ -27,7 +27,8 @@ from xcomctl.deployment.carriers.yaml_edits import (
 )
 from xcomctl.deployment.carriers.yaml_layers import Branch, Document, document, layered
 from xcomctl.deployment.carriers.yaml_nodes import Mapping
-from xcomctl.model.settings import SETTINGS, THRESHOLD, NearMiss
+from xcomctl.model.phases import BASE_XCOM_SPELLINGS
+from xcomctl.model.settings import BACKEND, PATH, SETTINGS, THRESHOLD, NearMiss
 from xcomctl.report.text import printable
 
 
@@ -44,7 +45,8 @@ class YamlCarrier(Carrier):
         self.path = path
         self._documents = tuple(document(each, text) for each, text in (*under, (path, content)))
         self._edit_winner = edit_winner
-        self._survey = self._surveyed(layered(self._documents), self._documents[-1])
+        self._root = layered(self._documents)
+        self._survey = self._surveyed(self._root, self._documents[-1])
         self._places = tuple(place for home in self._survey.homes for place in places(home))
         others = list(elsewhere(self._survey, self._places))
         self._effects = {
@@ -93,17 +95,51 @@ class YamlCarrier(Carrier):
             if place.read.unfit
         }
 
+    def corrections(self) -> tuple[str, ...]:
+        """What to write by hand for each near miss, and for each value that does not arrive: ``FILE:LINE`` first."""
+        said = [
+            f"{place.shown}: write {_correction(place)}" for place in _once(each for each in self._places if each.miss)
+        ]
+        for each in self._effects.values():
+            unfit = (place for place in each.places if place.read.unfit)
+            said += [f"{place.shown}: write {_whole(place.read.value or '')!r}, in quotes" for place in unfit]
+        return tuple(said)
+
     def notes(self) -> tuple[str, ...]:
-        """Values that differ between components or are not known here, and files that are not read."""
+        """Values that differ between components, are not known here or stay beside the one that wins; what is not read."""
+        stay = (note for each in self._effects.values() if not each.undecided for note in _overridden(each))
+        return (*self._doubts(), *stay, *self._survey.notes)
+
+    def doubts(self) -> tuple[str, ...]:
+        """Why the phase that the settings amount to may not be the one of every component; empty where it is."""
+        there = self.settings()
+        # Airflow's own class needs no other setting; the backend that is not all here may have the rest from elsewhere.
+        needed = (
+            (BACKEND.env,) if there.get(BACKEND.env) in BASE_XCOM_SPELLINGS else (BACKEND.env, PATH.env, THRESHOLD.env)
+        )
+        is_all = all(name in there for name in needed)
+        elsewhere = () if is_all else (*self._survey.notes, *self._survey.unread)
+        return (*self._doubts(), *(f"{miss.name} is not read by Airflow" for miss in self.near_misses()), *elsewhere)
+
+    def scalar(self, *names: str) -> str | None:
+        """The text under these keys, whatever they are about; ``None`` where there is none."""
+        branch = self._root.branch(*names[:-1])
+        return None if branch is None else branch.scalar(names[-1])
+
+    def _doubts(self) -> list[str]:
         said = []
         for each in self._effects.values():
             said += [f"{each.name} is not known: {place.read.unknown} in {place.shown}" for place in each.unknown]
             values = {place.read.value for place in each.places if not place.read.unknown}
             if len(values) > 1:
                 said.append(f"{each.name} differs: {_and(f'{place.read.value!r} in {place.shown}' for place in each.places)}")  # fmt: skip
+            if each.undecided and len({place.read.value for place in each.contested}) > 1:
+                said.append(f"{each.name} is set twice for the same component, and which counts is not known: {_and(place.shown for place in each.contested)}")  # fmt: skip
             if each.missing:
                 said.append(f"{each.name} is not set for {_and(each.missing)}")
-        return (*said, *self._survey.notes)
+            if each.elsewhere:
+                said.append(f"{each.name} stands where xcomctl does not read: {_and(each.elsewhere)}")
+        return [*said, *self._survey.opaque]
 
     def edit(self, changes: Variables[str, str | None]) -> Edit:
         """The edit that sets these of the four settings, ``None`` taking one out; everything else keeps its bytes.
@@ -260,6 +296,14 @@ def _correction(place: Place) -> str:
 
 def _once(found: Iterable[Place]) -> list[Place]:
     return list({id(place.named): place for place in found}.values())
+
+
+def _overridden(each: Effect) -> Iterator[str]:
+    """What stays where it takes no effect: an edit leaves it, and a pod that takes that place alone has it (F15)."""
+    for place, winners in each.overridden:
+        value = f"what is not known ({place.read.unknown})" if place.read.unknown else repr(place.read.value)
+        alone = ", which a pod that takes that ConfigMap alone gets" if place.home.config_map else ""
+        yield f"{each.name} is taken from {_and(winner.shown for winner in winners)}; {value} stays in {place.shown}{alone}"
 
 
 def _and(words: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ an exponent, ``toYaml`` does not (3.17.2 and 4.3.1, tried; F35). Kubernetes take
 from __future__ import annotations
 
 import enum
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +18,8 @@ from xcomctl.deployment.carriers.yaml_nodes import Node, Scalar
 #: What stands in for a letter of a ``{{ … }}`` in a string that holds YAML; see :mod:`.templated_text`.
 MASK = "\ue000"
 
-_BOOLEANS = {
+#: What YAML 1.1 takes for a boolean, as Helm and compose do, and what it is.
+BOOLEANS = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"), "true"),
     **dict.fromkeys(("n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"), "false"),
 }
@@ -88,15 +90,16 @@ def _printed(text: str, way: Way) -> tuple[str | None, str]:
     if is_null(Scalar(0, 0, False, text, "", "")):
         return None, ""
     kind, arrives = "", text
-    if text in _BOOLEANS:
-        kind, arrives = "a boolean", _BOOLEANS[text]
-    elif _INTEGER.fullmatch(text):
-        kind, number = "a number", _integer(text)
+    number = _integer(text) if _INTEGER.fullmatch(text) else None
+    if text in BOOLEANS:
+        kind, arrives = "a boolean", BOOLEANS[text]
+    elif number is not None:
+        kind = "a number"
         as_float = _go_float(float(number))
         arrives = str(number) if way in (Way.MANIFEST, Way.COMPOSE) else as_float
         if way is Way.COMPOSE or (arrives == str(number) and way is not Way.MANIFEST):
             kind = ""
-    elif _FLOAT.fullmatch(text):
+    elif _FLOAT.fullmatch(text) and ("inf" in text.lower() or math.isfinite(float(text))):  # else too large for Go
         kind, arrives = "a number", _go_float(float(text))
         if "e" not in arrives and way is not Way.MANIFEST:
             kind = ""
@@ -109,7 +112,17 @@ def _printed(text: str, way: Way) -> tuple[str | None, str]:
     return (arrives, f"Helm renders it as {arrives}") if arrives != text else (arrives, "")
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> int | None:
+    """The number, ``None`` for what only looks like one, or is larger than any that Go has."""
+    try:
+        number = _parsed(text)
+        float(number)
+    except (ValueError, OverflowError):
+        return None
+    return number
+
+
+def _parsed(text: str) -> int:
     digits = text.replace("_", "").lower()
     sign, digits = (-1, digits[1:]) if digits[0] == "-" else (1, digits.lstrip("+"))
     if re.fullmatch(r"0[0-7]+", digits):
@@ -140,7 +153,7 @@ def scalar_text(value: str, style: str, *, quoted: bool = False) -> str:
     """A value as a YAML scalar, in the quotes that were there where they can hold it; ``quoted`` insists on quotes."""
     if style == "'":
         return "'" + value.replace("'", "''") + "'"
-    plain = _SAFE.fullmatch(value) is not None and value not in _BOOLEANS and value.lower() != "null"
+    plain = _SAFE.fullmatch(value) is not None and value not in BOOLEANS and value.lower() != "null"
     if style == "" and plain and not quoted:
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from xcomctl.deployment.carriers.compose_file import ComposeFile
 from xcomctl.deployment.carriers.helm_values import HelmValues
 from xcomctl.deployment.carriers.interface import CarrierError
 from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.carriers.yaml_layers import LARGEST
-from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD
+from xcomctl.model.phases import BASE_XCOM, Phase
+from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, settings_for
+
+WANTED = settings_for(Phase.OFFLOAD, "s3://store@artifacts/xcom", 1_600_000)
 
 EXAMPLE = Path(__file__).parents[4] / "infra" / "helm" / "airflow" / "values-prod.yaml"
 
@@ -58,6 +62,39 @@ def test_what_is_templated_is_said_and_is_no_setting() -> None:
 def test_what_a_template_decides_about_is_not_known(text: str) -> None:
     carrier = values(f"extraEnv: |\n{text.replace('NAME', BACKEND.env)}")
     assert carrier.settings() == {} and "a template decides whether it is there" in carrier.notes()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("secret:\n  - envName: NAME\n    secretName: s\n    secretKey: k\n", "NAME stands where xcomctl does not read: values.yaml:2 secret"),
+        ("podTemplate: |\n  spec:\n    containers:\n      - env: [{name: NAME, value: a.B}]\n", "NAME stands where xcomctl does not read: values.yaml:1 podTemplate"),
+        ('extraEnv: "- name: NAME\\n  value: a.B"\n', "NAME stands where xcomctl does not read: values.yaml:1 extraEnv"),
+        ("workers:\n  celery:\n    sets:\n      - env: [{name: NAME, value: a.B}]\n", "NAME stands where xcomctl does not read: values.yaml:4 workers.celery.sets"),
+        ('extraEnv: "{{ tpl .Values.more . }}"\n', "values.yaml:1 extraEnv cannot be read as it stands, and what its templates set is not known here"),
+        ("extraEnv: |\n  - name: A\n   {{ .Values.b }}: c\n", "values.yaml:1 extraEnv cannot be read as it stands, and what its templates set is not known here"),
+        ("extraEnv: |\n  - name: A\n    value: b\n  {{- include \"more\" . | nindent 2 }}\n", "values.yaml:1 extraEnv has lines that a template writes, and what they set is not known here"),
+        ("extraEnvFrom: |\n  - configMapRef: {name: x}\nextraConfigMaps:\n  x:\n    data: '{{ .Values.b }}'\n", "values.yaml:5 extraConfigMaps.x.data cannot be read as it stands, and what its templates set is not known here"),
+        ("env:\n- {name: NAME, value: a.B}\n- {name: NAME, value: c.D}\n", "NAME is set twice for the same component, and which counts is not known: values.yaml:2 env[0] and values.yaml:3 env[1]"),
+    ],
+)  # fmt: skip
+def test_what_is_not_read_leaves_the_phase_in_doubt(text: str, said: str) -> None:
+    carrier = values(text.replace("NAME", BACKEND.env))
+    assert said.replace("NAME", BACKEND.env) in carrier.doubts()
+    assert said.replace("NAME", BACKEND.env) in carrier.notes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'extraEnv: "- name: TZ\\n  value: UTC"\n',
+        "extraEnv: |\n  {{- /* why */}}\n  {{- $x := 1 }}\n  {{- if $x }}\n  - name: A\n    value: |\n      {{ $x }}\n  {{- end }}\n",
+        "extraConfigMaps:\n  x:\n    data: '{{ .Values.b }}'\n",
+        "# AIRFLOW__CORE__XCOM_BACKEND\npodTemplate: |\n  # AIRFLOW__CORE__XCOM_BACKEND\n",
+    ],
+)  # fmt: skip
+def test_what_can_set_nothing_leaves_no_doubt(text: str) -> None:
+    assert values(text).doubts() == () and values(text).notes() == ()
 
 
 def test_what_stands_beside_a_condition_is_known() -> None:
@@ -170,6 +207,46 @@ def test_the_winner_is_edited_when_asked_and_the_other_is_left(tmp_path: Path) -
     assert b"value: e.F" in after and b"xcom_backend: c.D" in after
 
 
+def test_what_stays_beside_the_winner_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    taken = "extraEnvFrom: |\n  - configMapRef:\n      name: xcom\n"
+    held = f"extraConfigMaps:\n  xcom:\n    data: |\n      {BACKEND.env}: c.D\n"
+    path.write_text(f"env:\n- name: {BACKEND.env}\n  value: a.B\n{taken}{held}config:\n  core:\n    xcom_backend: {{{{ x }}}}\n".replace("{{ x }}", "'{{ x }}'"))  # fmt: skip
+    carrier = CarrierFiles((path,), edit_winner=True).open()
+    wins, alone = f"{BACKEND.env} is taken from {path}:2 env[0]", "which a pod that takes that ConfigMap alone gets"
+    assert carrier.notes() == (
+        f"{wins}; 'c.D' stays in {path}:10 extraConfigMaps.xcom.data.{BACKEND.env}, {alone}",
+        f"{wins}; what is not known (it is templated) stays in {path}:13 config.core.xcom_backend",
+    )
+    assert carrier.doubts() == () and carrier.after(carrier.edit({BACKEND.env: "e.F"})).notes() == carrier.notes()
+
+
+def test_where_each_wins_somewhere_nothing_stays() -> None:
+    carrier = values(f"env:\n- name: {BACKEND.env}\n  value: a.B\nworkers:\n  env:\n  - name: {BACKEND.env}\n    value: a.B\n", edit_winner=True)  # fmt: skip
+    assert carrier.notes() == () and carrier.edit({BACKEND.env: "c.D"}).after.count(b"c.D") == 2
+
+
+def test_a_config_map_that_helm_makes_by_a_hook_is_told() -> None:
+    taken = "extraEnvFrom: |\n  - configMapRef:\n      name: xcom\n"
+    text = f"{taken}extraConfigMaps:\n  xcom:\n    FLAG\n    data: |\n      {BACKEND.env}: a.B\n      {PATH.env}: s3://c@b/x\n"
+    [said] = values(text.replace("FLAG", "labels: {}")).hooked()
+    assert said.startswith("values.yaml:5 extraConfigMaps.xcom is a Helm hook, which a rollback does not bring back")
+    assert values(text.replace("FLAG", "useHelmHooks: false")).hooked() == ()
+    # What wins counts.
+    over = "".join(f"- name: {each.env}\n  value: x\n" for each in (BACKEND, PATH))
+    assert values(f"env:\n{over}{text.replace('FLAG', 'labels: {}')}").hooked() == ()
+    assert HelmValues(EXAMPLE, EXAMPLE.read_bytes()).hooked() == ()
+    assert "airflow.extraConfigMaps.xcom" in values("airflow:\n  env: []\n  executor: x\n" + "".join(f"  {line}\n" for line in text.replace("FLAG", "labels: {}").splitlines())).hooked()[0]  # fmt: skip
+
+
+def test_what_to_write_by_hand_has_its_place() -> None:
+    text = f"env:\n- name: AIRFLOW__COMMON.IO__XCOM_OBJECTSTORAGE_PATH\n  value: x\n- name: {THRESHOLD.env}\n  value: 1600000\n"
+    assert values(text).corrections() == (
+        f"values.yaml:2 env[0]: write {PATH.env}",
+        "values.yaml:4 env[1]: write '1600000', in quotes",
+    )
+
+
 def test_the_example_walks_up_and_down() -> None:
     content = EXAMPLE.read_bytes()
     carrier = HelmValues(EXAMPLE, content)
@@ -195,3 +272,42 @@ def test_yaml_that_is_none_for_a_chart(text: str, said: str) -> None:
     with pytest.raises(CarrierError) as raised:
         values(text)
     assert said in raised.value.message
+
+
+def test_a_backend_without_its_other_settings_may_have_them_from_what_is_not_read() -> None:
+    source = "extraEnvFrom: |\n  - secretRef:\n      name: more\n"
+    entries = "".join(f"- name: {name}\n  value: '{value}'\n" for name, value in WANTED.items())
+    assert values(f"{source}env:\n{entries}").doubts() == ()
+    partly = "".join(f"- name: {name}\n  value: '{value}'\n" for name, value in WANTED.items() if name != THRESHOLD.env)
+    assert "Secret more" in values(f"{source}env:\n{partly}").doubts()[0]
+    assert values(f"{source}env:\n- name: {BACKEND.env}\n  value: {BASE_XCOM}\n").doubts() == ()
+
+
+def test_only_what_runs_airflow_gets_settings_in_a_compose_file() -> None:
+    services = {
+        "airflow-postgres": "image: postgres:15",
+        "airflow-redis": "image: example.org/airflow/redis:7",
+        "airflow-cli": "image: apache/airflow:3.3.2",
+        "clickhouse-worker": "image: example.org/data/airflow-clickhouse:1",
+        "airflow-triggerer": "build: .",
+        "airflow-scheduler": "image: ${IMAGE}",
+    }
+    text = "services:\n" + "".join(f"  {name}:\n    {line}\n" for name, line in services.items())
+    carrier = ComposeFile(Path("compose.yaml"), text.encode())
+    after = carrier.edit({BACKEND.env: BASE_XCOM}).after.decode()
+    held = YAML(typ="safe").load(after)["services"]
+    assert [name for name, service in held.items() if BACKEND.env in service.get("environment", {})] == [
+        "clickhouse-worker",
+        "airflow-triggerer",
+        "airflow-scheduler",
+    ]
+
+
+def test_a_first_setting_goes_into_the_file_that_has_the_chart_s_values(tmp_path: Path) -> None:
+    first, last = tmp_path / "values.yaml", tmp_path / "values-prod.yaml"
+    first.write_text("airflow:\n  scheduler:\n    replicas: 1\n  config: {}\n")
+    last.write_text("other:\n  chart: 1\n")
+    carrier = CarrierFiles((first, last)).open()
+    carrier.write(carrier.edit(WANTED))
+    assert CarrierFiles((first, last)).open().settings() == WANTED
+    assert last.read_text() == "other:\n  chart: 1\n"

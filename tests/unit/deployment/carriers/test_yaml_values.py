@@ -60,6 +60,9 @@ def test_what_helm_prints(written: str, rendered: str, odd: bool) -> None:
         ("s3://$(BUCKET)/x", Way.PRINTED, Reading(None, unknown="it names another variable")),
         ("'{{ .Values.x }}'", Way.CONFIG, Reading(None, unknown="it is templated")),
         ("~", Way.PRINTED, Reading(None)),
+        # No numbers, though they begin as some.
+        ("0x_", Way.PRINTED, Reading("0x_")),
+        ("9" * 400, Way.PRINTED, Reading("9" * 400)),
         ("[a]", Way.PRINTED, Reading(None, unknown="it is no plain text")),
         ("!vault x", Way.PRINTED, Reading(None, unknown="it is tagged")),
     ],
