@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
-from xcomctl.deployment.agent_errors import AgentError, NoAirflow, RequestFailed
+from xcomctl.deployment.agent_errors import AgentError, NoAirflow, NoStepPod, RequestFailed
 from xcomctl.deployment.agent_session import ABANDON_GRACE_S, CLOSE_GRACE_S, AgentSession
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.errors import UserError
@@ -85,9 +85,13 @@ class Fleet:
 
     def __init__(self, reaches: Sequence[Reach], log: Callable[[str, str], None]) -> None:
         names = apart([redact(reach.name) for reach in reaches])
+        self._log = log
         self.contexts = [
             Context(name, reach, functools.partial(log, name)) for name, reach in zip(names, reaches, strict=True)
         ]
+        #: Where heavy work for a context is done, once there was some; and what has to be ended then.
+        self._heavy: dict[str, Context] = {}
+        self._beside = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -96,23 +100,31 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with contextlib.ExitStack() as closing:
-            for context in self.contexts:
+            closing.enter_context(self._beside)
+            for context in dict.fromkeys((*self.contexts, *self._heavy.values())):
                 closing.callback(context.close, CLOSE_GRACE_S if kind is None else ABANDON_GRACE_S)
 
     def each(self, ask: Callable[[Context], _T]) -> list[_T]:
         """What ``ask`` makes of every context, all at once, in their order. It handles :class:`AgentError` itself."""
         return all_at_once([functools.partial(ask, context) for context in self.contexts], self._give_up)
 
-    def with_database(self, ask: Callable[[AgentSession], _T]) -> _T:
+    def with_database(self, ask: Callable[[AgentSession], _T], *, heavy: bool = False) -> _T:
         """What ``ask`` makes of the first context that has the metadata database and answers.
 
-        The next one is asked where one has none (3.x workers), has no Airflow, or no agent can be started. Raises the
-        first context's :class:`AgentError` when none is left.
+        What is ``heavy`` is done beside a context that is a pod, in one of its own (F43); without that it is not done, and
+        :class:`NoStepPod` is raised. The next one is asked where one has none (3.x workers), has no Airflow, or no agent
+        can be started. Raises the first context's :class:`AgentError` when none is left.
         """
         first: UserError | None = None
         for context in self.contexts:
+            there = context
+            if heavy:
+                try:
+                    there = self._for_heavy_work(context)
+                except AgentError as error:
+                    raise NoStepPod(error.message, error.hint) from error
             try:
-                session = context.session
+                session = there.session
             except AgentError as error:
                 first = first or error
                 continue
@@ -126,6 +138,19 @@ class Fleet:
                 first = first or error
         assert first is not None
         raise first
+
+    def _for_heavy_work(self, context: Context) -> Context:
+        from xcomctl.deployment.step_pod import beside
+
+        if context.name not in self._heavy:
+            reach = self._beside.enter_context(beside(context.reach))
+            there = (
+                context
+                if reach is context.reach
+                else Context(reach.name, reach, functools.partial(self._log, reach.name))
+            )
+            self._heavy[context.name] = there
+        return self._heavy[context.name]
 
     def _give_up(self) -> None:
         for context in self.contexts:

@@ -37,8 +37,11 @@ def scan(
     more: Mapping[str, Any],
     each: Callable[[RefItem], None],
     waiting: Waiting,
+    *,
+    heavy: bool = False,
 ) -> Scanned:
-    """Ask for what the query says; ``each`` gets every item as it comes. ``more`` are further parameters.
+    """Ask for what the query says; ``each`` gets every item as it comes. ``more`` are further parameters. A scan of the
+    objects is heavy in any case.
 
     Raises :class:`~xcomctl.deployment.agent_errors.AgentError`.
     """
@@ -51,7 +54,7 @@ def scan(
         totals = RefTotals.from_json(stream.result())
         return Scanned(totals, round(time.monotonic() - started, 1), session.reach.name)
 
-    return fleet.with_database(ask)
+    return fleet.with_database(ask, heavy=heavy or query.objects)
 
 
 def at_risk(

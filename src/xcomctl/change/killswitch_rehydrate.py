@@ -8,6 +8,7 @@ from xcomctl.change.killswitch import Begin, Outcome, Step, Work, default_base_p
 from xcomctl.change.killswitch_hard import look
 from xcomctl.change.rehydrate import Rehydrate, TooMuch
 from xcomctl.change.retrigger import held_before, to_hold
+from xcomctl.deployment.agent_errors import NoStepPod
 from xcomctl.errors import UserError
 from xcomctl.journal.errors import LockLost
 from xcomctl.model.killswitch import LATE, REHYDRATE, WAIT, Way
@@ -50,6 +51,8 @@ class Back(Step):
                 work.runs = UNFINISHED
                 kept = [f"finished runs keep their references: {error.message} (--max-bytes)"]
                 work.stored = self._command(work).look(work.waiting)
+        except NoStepPod:
+            raise  # the store may well give them
         except UserError as error:
             if work.way is not Way.HARD:
                 raise
@@ -81,7 +84,7 @@ class Back(Step):
 
         try:
             after = self._command(work, stored.totals.base_path).play(each, work.waiting, stored.rows, work.held.renew)
-        except LockLost:
+        except (LockLost, NoStepPod):
             raise
         except UserError as error:
             if work.way is not Way.HARD:

@@ -119,7 +119,7 @@ class Rehydrate:
         if self.query.write:
             waiting("whether this database is written to")
             params = replace(self.query, look=True).given()
-            self._fleet.with_database(lambda session: session.request(requests.REHYDRATE, params))
+            self._fleet.with_database(lambda session: session.request(requests.REHYDRATE, params), heavy=True)
         waiting("references, and their objects")
         query = RefsQuery(
             base_path=base_path,
@@ -129,7 +129,7 @@ class Rehydrate:
             archives=False,
             only=(OUTSIDE,),
         )
-        totals = refs.scan(self._fleet, query, {}, lambda item: None, waiting).totals
+        totals = refs.scan(self._fleet, query, {}, lambda item: None, waiting, heavy=True).totals
         before = Before(found.phases, totals, tuple(_notes(found, totals, self._elsewhere, self._options)))
         self._refuse(before)
         return before
@@ -216,7 +216,7 @@ class Rehydrate:
         """
         started = time.monotonic()
         pace = Pace(waiting, total, renew)
-        answer = self._fleet.with_database(functools.partial(self._ask, each, pace))
+        answer = self._fleet.with_database(functools.partial(self._ask, each, pace), heavy=True)
         after = After(answer, time.monotonic() - started, None)
         if self.whole and self.query.write and self.query.base_path is not None and not answer.store_error:
             after = replace(after, left=held(self._fleet, self.query.base_path, waiting, store=False).blocking)

@@ -18,6 +18,10 @@ class ReachFailed(AgentError):
     """The command that should lead into the context cannot be started on this machine."""
 
 
+class NoStepPod(AgentError):
+    """There is no pod for work that must not be done in a component's own (F43)."""
+
+
 class NoPython(AgentError):
     """There is no Python at the far side."""
 

@@ -69,7 +69,7 @@ class Answering:
     def each(self, ask: Callable[[Any], Any]) -> list[Any]:
         return [ask(context) for context in self.contexts]
 
-    def with_database(self, ask: Callable[[Any], Any]) -> Any:
+    def with_database(self, ask: Callable[[Any], Any], *, heavy: bool = False) -> Any:
         return ask(self.contexts[0])
 
     def of(self, request: str) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from xcomctl.change.killswitch_rehydrate import Back
 from xcomctl.change.killswitch_run import STEPS
 from xcomctl.change.rehydrate import Rehydrate, TooMuch
 from xcomctl.change.retrigger import held_before
+from xcomctl.deployment.agent_errors import NoStepPod
 from xcomctl.errors import UserError
 from xcomctl.journal.errors import LockLost
 from xcomctl.model.killswitch import LATE, REHYDRATE, Way
@@ -187,6 +188,15 @@ def test_a_store_that_does_not_answer_stops_the_exit_and_no_hard_one(
     work.way = Way.EXIT
     with pytest.raises(UserError, match="is down"):
         played(step(monkeypatch, Command(**{where: down})), work, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("where", ["on_look", "on_play"])
+def test_without_a_pod_for_the_work_a_hard_one_stops_since_the_store_may_well_give_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    none = NoStepPod("you may not create pods in the namespace air (403)", "xcomctl rbac --change -n air")
+    with pytest.raises(NoStepPod):
+        played(step(monkeypatch, Command(**{where: none})), desk.work(Way.HARD), [])  # type: ignore[arg-type]
 
 
 def test_no_more_is_moved_than_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ class Answering:
             requests.AT_RISK: Stream(runs, AtRiskAnswer(PATH, 0, 0)),
         }
 
-    def with_database(self, ask: Any) -> Any:
+    def with_database(self, ask: Any, *, heavy: bool = False) -> Any:
         return ask(self)
 
     def stream(self, request: str, params: Any, tell: Any) -> Stream:
