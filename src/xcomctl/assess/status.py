@@ -20,6 +20,7 @@ from xcomctl.assess.status_signals import signals
 from xcomctl.clients.airflow_api import AirflowApi, ApiError, TaskInstance
 from xcomctl.deployment.agent_errors import AgentError
 from xcomctl.deployment.carriers.named import CarrierFiles
+from xcomctl.deployment.rollouts import rollouts
 from xcomctl.errors import UserError
 from xcomctl.journal.local import now
 from xcomctl.model import requests
@@ -37,11 +38,15 @@ _RAISED = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Warning|Timeout)\b.
 
 @dataclass(frozen=True)
 class Seen:
-    """What the contexts answered: ``None`` for one that did not, with the reason in ``problems``."""
+    """What the contexts answered: ``None`` for one that did not, with the reason in ``problems``.
+
+    ``rollouts`` are workloads behind them that are not through with the last change, each with what it waits for.
+    """
 
     answers: Mapping[str, StatusAnswer | None]
     problems: Mapping[str, AgentError]
     database: DatabaseState | None
+    rollouts: tuple[tuple[str, str], ...] = ()
 
     @property
     def failed(self) -> tuple[FailedTask, ...]:
@@ -62,7 +67,8 @@ def ask(fleet: Fleet, more: Mapping[str, Any], waiting: Callable[[str], None]) -
     found = fleet.each(one)
     answers = {name: answer for name, answer, _ in found}
     problems = {name: error for name, _, error in found if error is not None}
-    return Seen(answers, problems, _database(fleet, answers, more, waiting))
+    under_way = tuple(rollouts([context.reach for context in fleet.contexts]))
+    return Seen(answers, problems, _database(fleet, answers, more, waiting), under_way)
 
 
 def report(
@@ -94,6 +100,7 @@ def report(
             for name, answer in answers.items()
             if answer is not None and (row := rows.running(name, answer, database)) is not None
         ),
+        *(rows.rollout(name, problem) for name, problem in seen.rollouts),
         *([dataclasses.replace(drifted, id="drift", category=CONTEXTS)] if drifted is not None else []),
         *([status_carrier.carrier(carrier, answers, options)] if carrier is not None else []),
         *(rows.store(name, answer, options) for name, answer in answers.items() if answer is not None),

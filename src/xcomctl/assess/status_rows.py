@@ -35,6 +35,11 @@ _STILL_PARSED = "airflow dags list  # is the DAG still parsed?"
 _NO_DATABASE = "no context that answers has the metadata database"
 
 
+def rollout(name: str, problem: str) -> Check:
+    """A workload that is not through with the last change: what its newest pod that is Ready resolves may be of before."""
+    return row("rollout", CONTEXTS, Status.WARN, f"{name} {problem}", "")
+
+
 def phase(
     name: str, answer: StatusAnswer | None, problem: AgentError | None, database: DatabaseState | None, options: str
 ) -> Check:

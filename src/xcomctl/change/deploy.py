@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from xcomctl.assess.fleet import Context, Fleet
 from xcomctl.change.agents import Agents
 from xcomctl.deployment.agent_errors import AgentError
+from xcomctl.deployment.kubectl import Forbidden
+from xcomctl.deployment.rollouts import UNSEEN, rollouts
 from xcomctl.errors import UserError
 from xcomctl.model import requests
 from xcomctl.model.barrier import HostingProcess
@@ -29,7 +31,8 @@ _POLL_S = 2.0
 
 @dataclass(frozen=True)
 class Confirmed:
-    """One context. ``phase`` is what a process that starts there now resolves, ``None`` if there was no answer.
+    """One context, or (``is_context`` false) a workload whose rollout is not over. ``phase`` is what a process that starts
+    there now resolves, ``None`` if there was no answer.
 
     ``problem`` is why the change has not arrived there, empty once it has. ``processes`` counts those that start or host
     tasks there.
@@ -39,6 +42,7 @@ class Confirmed:
     phase: str | None
     problem: str = ""
     processes: int = 0
+    is_context: bool = True
 
 
 class DeployFailed(UserError):
@@ -85,7 +89,10 @@ def look(fleet: Fleet, target: Phase, since: datetime.datetime) -> list[Confirme
         problem = _problem(resolution, seen.processes, target, since)
         return Confirmed(context.name, resolution.phase, problem, len(seen.processes))
 
-    return fleet.each(one)
+    found = fleet.each(one)
+    # The newest pod stands for its component: an old one beside it has not come to its end yet.
+    under_way = rollouts([context.reach for context in fleet.contexts])
+    return [*found, *(Confirmed(name, None, problem, is_context=False) for name, problem in under_way)]
 
 
 def _problem(
@@ -109,13 +116,25 @@ def _problem(
 def wait(
     agents: Agents, target: Phase, since: datetime.datetime, timeout_s: float, waiting: Callable[[str], None]
 ) -> list[Confirmed]:
-    """Look again and again until every context has the change, or the time is over; what was seen last."""
+    """Look again and again until every context has the change, or the time is over; what was seen last.
+
+    Contexts that cannot be found for a moment, as amid a rollout, are looked for again. What RBAC hides does not show by
+    waiting. Raises what finding them raises, at the end of the time.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
-        seen = look(agents.anew(), target, since)
+        is_late = time.monotonic() >= deadline
+        try:
+            seen = look(agents.anew(), target, since)
+        except Forbidden:
+            raise
+        except UserError as error:
+            if is_late:
+                raise
+            seen = [Confirmed("what there is", None, f"cannot be found: {redact(error.message)}")]
         missing = [each for each in seen if each.problem]
-        if not missing or time.monotonic() >= deadline:
+        if is_late or all(not each.is_context and each.problem.startswith(UNSEEN) for each in missing):
             return seen
-        more = f", and {len(missing) - 1} more contexts" if len(missing) > 1 else ""
+        more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         waiting(f"{missing[0].context}, which {missing[0].problem}{more}")
         time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))

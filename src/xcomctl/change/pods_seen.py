@@ -6,7 +6,7 @@ included: they have not even begun, and carry the settings of then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from xcomctl.deployment.kubectl import Kubectl, KubectlError
 from xcomctl.deployment.pods import KUBERNETES_POD_OPERATOR, Pod, label_value, parsed
 from xcomctl.deployment.reach.interface import Reach
 from xcomctl.deployment.reach.kubernetes import KubernetesReach
+from xcomctl.deployment.rollouts import HOSTING, rollouts
 from xcomctl.model import barrier
 from xcomctl.model.barrier import HostingProcess, LeftInstance, QueuedInstance, RunningInstance
 from xcomctl.model.barrier_evidence import InFlightAnswer, PodOwner
@@ -22,21 +23,22 @@ from xcomctl.model.phases import Line, Phase, phase_of
 from xcomctl.model.requests import ResolvedSetting
 from xcomctl.model.settings import BACKEND, COMPRESSION, PATH, THRESHOLD, Setting, settings_from
 
-#: Components that start or host tasks or run their code.
-_HOSTING = ("scheduler", "worker", "triggerer", "dag-processor")
 _Instance = RunningInstance | QueuedInstance | LeftInstance | PodOwner
+_Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class PodsSeen:
     """``tasks`` are the unfinished pods of tasks and of their steps, ``unasked`` those of components that hold a process and
-    that no context is. ``failures`` are sentences about namespaces that could not be listed.
+    that no context is. ``failures`` are sentences about namespaces that could not be listed, ``rollouts`` about workloads
+    that are not through with the last change, or could not be listed.
     """
 
     namespaces: frozenset[str]
     tasks: tuple[Pod, ...] = ()
     unasked: tuple[Pod, ...] = ()
     failures: tuple[str, ...] = ()
+    rollouts: tuple[str, ...] = ()
 
 
 def look(reaches: Sequence[Reach]) -> PodsSeen | None:
@@ -60,12 +62,18 @@ def look(reaches: Sequence[Reach]) -> PodsSeen | None:
         unasked += [
             pod
             for pod in pods
-            if pod.component in _HOSTING
+            if pod.component in HOSTING
             and not pod.is_over
             and pod.uid not in asked
             and (None in releases or pod.release in releases)
         ]
-    return PodsSeen(frozenset(each.namespace for each in clusters), tuple(tasks), tuple(unasked), tuple(failures))
+    return PodsSeen(
+        frozenset(each.namespace for each in clusters),
+        tuple(tasks),
+        tuple(unasked),
+        tuple(failures),
+        tuple(" ".join(each) for each in rollouts(there)),
+    )
 
 
 def processes(seen: PodsSeen, flight: InFlightAnswer, line: Line) -> Iterator[HostingProcess]:
@@ -81,6 +89,7 @@ def processes(seen: PodsSeen, flight: InFlightAnswer, line: Line) -> Iterator[Ho
 def unknown(seen: PodsSeen, flight: InFlightAnswer, line: Line) -> Iterator[str]:
     """What is not known of pods, in sentences."""
     yield from seen.failures
+    yield from seen.rollouts
     for pod in seen.unasked:
         if phase_by_spec(pod, line) is None:
             yield f"the pod {pod.describe()} of {pod.component} was not asked, and its spec does not tell its settings: --all-pods"
@@ -88,15 +97,19 @@ def unknown(seen: PodsSeen, flight: InFlightAnswer, line: Line) -> Iterator[str]
     if flight.pod_namespace and flight.pod_namespace not in seen.namespaces:
         place = "several namespaces" if flight.pod_namespace == "*" else f"the namespace {flight.pod_namespace}"
         yield f"{flight.in_pods}, which starts pods in {place}, and those of {where} are seen"
+    of_steps = {_key_of(pod) for pod in seen.tasks if KUBERNETES_POD_OPERATOR in pod.labels}
     for owner in flight.pod_owners:
-        if not any(KUBERNETES_POD_OPERATOR in pod.labels and _is_of(pod, owner) for pod in seen.tasks):
+        if _key(owner) not in of_steps:
             yield f"no pod of {owner.name} is seen in {where}: it is in another namespace, or not there yet"
 
 
 def pods(seen: PodsSeen, flight: InFlightAnswer) -> tuple[barrier.Pod, ...]:
     """The unfinished pods of tasks and steps, by the ids of the instances that they are of."""
-    known: list[_Instance] = [*flight.pod_owners, *flight.left, *flight.running, *flight.queued]
-    return tuple(_record(pod, known) for pod in seen.tasks)
+    known: dict[_Key, list[_Instance]] = {}
+    instances: list[_Instance] = [*flight.pod_owners, *flight.left, *flight.running, *flight.queued]
+    for each in instances:
+        known.setdefault(_key(each), []).append(each)
+    return tuple(_record(pod, known.get(_key_of(pod), ())) for pod in seen.tasks)
 
 
 def phase_by_spec(pod: Pod, line: Line) -> Phase | None:
@@ -125,9 +138,8 @@ def phase_by_spec(pod: Pod, line: Line) -> Phase | None:
     return phase if phase in (Phase.INLINE, Phase.UNKNOWN) or told else None
 
 
-def _record(pod: Pod, known: Iterable[_Instance]) -> barrier.Pod:
+def _record(pod: Pod, its: Sequence[_Instance]) -> barrier.Pod:
     made = barrier.Pod(pod.name, pod.created, pod.namespace, map_index=_map_index(pod))
-    its = [each for each in known if _is_of(pod, each)]
     if not its:
         return replace(made, dag_id=pod.says("dag_id"), run_id=pod.says("run_id"), task_id=pod.says("task_id"))
     # Of several starts of the instance any may have made it: the earliest counts.
@@ -142,14 +154,14 @@ def _record(pod: Pod, known: Iterable[_Instance]) -> barrier.Pod:
     )
 
 
-def _is_of(pod: Pod, instance: _Instance) -> bool:
-    wanted: Mapping[str, str] = {
-        "dag_id": instance.dag_id,
-        "run_id": instance.run_id,
-        "task_id": instance.task_id,
-    }
-    same = all(pod.says(name) in (value, label_value(value)) for name, value in wanted.items())
-    return same and _map_index(pod) == instance.map_index
+def _key(instance: _Instance) -> _Key:
+    """An instance as pods name it: a label holds less than an id may, and an annotation has the id itself."""
+    ids = (instance.dag_id, instance.run_id, instance.task_id)
+    return (*(label_value(each) for each in ids), instance.map_index)
+
+
+def _key_of(pod: Pod) -> _Key:
+    return (*(label_value(pod.says(name)) for name in ("dag_id", "run_id", "task_id")), _map_index(pod))
 
 
 def _map_index(pod: Pod) -> int:

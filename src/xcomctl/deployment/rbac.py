@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ _READS = (
     # Who speaks WebSocket, as kubectl does from 1.31, has to `get` an exec, and from Kubernetes 1.35 to `create` it as well;
     # where it may not, kubectl falls back to SPDY, which `create` alone allows and some proxies break.
     Rule("", "pods/exec", ("create", "get"), "start a Python in one of them"),
+    Rule("apps", "deployments", ("list",), "see how far a rollout is, and who else writes a release"),
+    Rule("apps", "statefulsets", ("list",), "the same of workers and triggerers that keep a volume"),
 )
 _CHANGES = (Rule("", "pods", ("create", "delete"), "short-lived pods of its own, which are removed again"),)
 
@@ -61,7 +64,7 @@ def is_read(right: Right) -> bool:
 def manifest(*, change: bool, namespace: str | None, subject: Subject | None) -> str:
     """The Role, and the RoleBinding where somebody is named, as YAML for ``kubectl apply -f -``."""
     name = CHANGE if change else READ
-    place = () if namespace is None else (f"  namespace: {namespace}",)
+    place = () if namespace is None else (f"  namespace: {json.dumps(namespace)}",)
     lines = ["apiVersion: rbac.authorization.k8s.io/v1", "kind: Role", "metadata:", f"  name: {name}", *place, "rules:"]
     for rule in rules(change=change):
         lines += [f"  # {rule.why}", f'  - apiGroups: ["{rule.group}"]', f"    resources: [{rule.resource}]", f"    verbs: {_listed(rule.verbs)}"]  # fmt: skip
@@ -71,9 +74,9 @@ def manifest(*, change: bool, namespace: str | None, subject: Subject | None) ->
         )
     lines += ["---", "apiVersion: rbac.authorization.k8s.io/v1", "kind: RoleBinding", "metadata:", f"  name: {name}", *place]  # fmt: skip
     lines += ["roleRef:", "  apiGroup: rbac.authorization.k8s.io", "  kind: Role", f"  name: {name}", "subjects:"]
-    lines += [f"  - kind: {subject.kind}", f'    name: "{subject.name}"']
+    lines += [f"  - kind: {subject.kind}", f"    name: {json.dumps(subject.name)}"]
     if subject.kind == "ServiceAccount":
-        lines += [f"    namespace: {subject.namespace}"]
+        lines += [f"    namespace: {json.dumps(subject.namespace)}"]
     else:
         lines += ["    apiGroup: rbac.authorization.k8s.io"]
     return "\n".join([*lines, ""])

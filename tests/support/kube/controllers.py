@@ -101,7 +101,9 @@ class Controllers:
             for name in named.keys() - set(names):
                 self._delete_pod(named[name], 1.0)
         new = [pod for pod in named.values() if _revision_of(pod) == revision and not _leaving(pod)]
-        self._tell(thing, list(named.values()), new, replicas, currentRevision=revision, updateRevision=revision)
+        is_over = len(new) == len(named) == replicas
+        current = revision if is_over else thing.get("status", {}).get("currentRevision", revision)
+        self._tell(thing, list(named.values()), new, replicas, currentRevision=current, updateRevision=revision)
 
     def _tell(self, thing: Object, pods: list[Object], new: list[Object], replicas: int, **more: str) -> None:
         ready = sum(_ready(pod) for pod in pods)

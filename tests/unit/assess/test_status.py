@@ -138,6 +138,12 @@ def test_the_row_turns_and_the_next_step_is_about_the_worst(found, id, status, s
          "Helm renders it as 1.6e+06", "xcomctl flip --to offload --fix --carrier"),
         (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{WHERE.replace("COMMON_", "COMMON.")}"{PATH}"\n', Status.WARN,
          "dots and dashes are underscores", "--fix"),
+        # It says `misconfigured` until it is mended, and `dual-read` then: that is where to go.
+        (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{WHERE.replace("COMMON_", "COMMON.")}"{PATH}"\n{LIMIT}"-1"\n', Status.WARN,
+         "says misconfigured", "xcomctl flip --to dual-read --fix --carrier"),
+        (f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n{LIMIT.replace("THRESHOLD", "TRESHOLD")}"-1"\n', Status.WARN,
+         "says misconfigured", "values.yaml:5 airflow.config.AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_TRESHOLD: write AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD"),
+        (f'{BACKEND}"my.Own"\n{LIMIT}1600000\n', Status.WARN, "says unknown", "write '1600000', in quotes"),
         ("a: [", Status.SKIP, "no valid YAML", ""),
     ],
 )  # fmt: skip
@@ -147,6 +153,21 @@ def test_the_carrier_beside_what_resolves(tmp_path, content, status, said, hint)
     found = screen(carrier=CarrierFiles((path,)), options=" -D prod")
     check = next(check for check in found.checks if check.id == "carrier")
     assert (check.status, said in check.detail, hint in check.hint) == (status, True, True)
+
+
+@pytest.mark.parametrize("content", [f'{BACKEND}"my.Own"\n', f'{BACKEND}"{OBJECT_STORAGE_BACKEND}"\n'])
+def test_no_phase_is_waited_for_that_is_none(tmp_path, content):
+    path = tmp_path / "values.yaml"
+    path.write_text(f"airflow:\n  users: []\n  config:\n{content}")
+    check = next(each for each in screen(carrier=CarrierFiles((path,))).checks if each.id == "carrier")
+    assert (check.status, check.hint) == (Status.WARN, "") and "context-1 resolves offload" in check.detail
+
+
+def test_what_cannot_be_corrected_is_named(tmp_path):
+    path = tmp_path / "airflow.cfg"
+    path.write_text("[core]\nxcom_backend_ = a.B\nxcombackend = c.D\n")
+    check = next(each for each in screen(carrier=CarrierFiles((path,))).checks if each.id == "carrier")
+    assert check.status is Status.WARN and "--to" not in check.hint and "[core] xcom_backend" in check.hint
 
 
 def test_a_carrier_that_is_not_named_has_no_row():

@@ -14,6 +14,8 @@ from xcomctl.assess.fleet import Fleet
 from xcomctl.change import deploy
 from xcomctl.change.deploy import DeployFailed, look, run
 from xcomctl.deployment.agent_errors import AgentDied
+from xcomctl.deployment.kubectl import Forbidden
+from xcomctl.errors import UserError
 from xcomctl.model import requests
 from xcomctl.model.barrier import HostingProcess
 from xcomctl.model.barrier_evidence import BarrierAnswer
@@ -49,6 +51,11 @@ class OneContext:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.contexts = [self]
+
+    @property
+    def reach(self) -> Any:
+        return None
 
     def each(self, ask: Any) -> list[Any]:
         return [ask(self)]
@@ -103,3 +110,29 @@ def test_a_deploy_that_fails_is_a_failure(command: str, said: str) -> None:
     with pytest.raises(DeployFailed) as failed:
         deploy.run(command)
     assert said in failed.value.message and failed.value.verdict is Verdict.FAILED
+
+
+class Found:
+    """Agents of contexts that cannot be found at first."""
+
+    def __init__(self, *errors: UserError) -> None:
+        self.errors = list(errors)
+
+    def anew(self) -> Any:
+        if self.errors:
+            raise self.errors.pop(0)
+        return OneContext(Session(THERE))
+
+
+def test_what_cannot_be_found_for_a_moment_is_waited_for_and_what_is_forbidden_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deploy, "_POLL_S", 0)
+    waited: list[str] = []
+    agents = Found(UserError("there are no pods"), UserError("the server timed out"))
+    (seen,) = deploy.wait(cast(Any, agents), Phase.DUAL_READ, EDITED, 60, waited.append)
+    assert not seen.problem and [said.split(": ")[1].split(",")[0] for said in waited] == ["there are no pods", "the server timed out"]  # fmt: skip
+    with pytest.raises(UserError, match="there are no pods"):
+        deploy.wait(cast(Any, Found(UserError("there are no pods"))), Phase.DUAL_READ, EDITED, 0, waited.append)
+    with pytest.raises(Forbidden):
+        deploy.wait(cast(Any, Found(Forbidden("no", "", "list", "pods"))), Phase.DUAL_READ, EDITED, 60, waited.append)

@@ -18,6 +18,7 @@ from xcomctl.deployment import rbac
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.kubectl import Forbidden, Kubectl
 from xcomctl.deployment.reach.kubernetes import Wanted, find
+from xcomctl.deployment.workloads import workloads
 from xcomctl.model.verdicts import Verdict
 
 
@@ -45,7 +46,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def asks() -> None:
     (reach,) = find(Wanted(Kubectl("airflow")), lambda text: None)
     with AgentSession(reach):
-        pass
+        workloads(Kubectl("airflow"), None)
 
 
 def test_the_role_is_enough_and_the_least(kube: Cluster, desk: Tools, capsys: pytest.CaptureFixture[str]):
@@ -56,7 +57,7 @@ def test_the_role_is_enough_and_the_least(kube: Cluster, desk: Tools, capsys: py
         for right in rule.rights:
             if right == ("get", "pods/exec"):
                 continue  # kubectl then speaks SPDY, which only real servers do
-            kube.access.denied = {right}
+            kube.access.denied = {(right[0], right[1].partition(".")[0])}
             with pytest.raises(Forbidden) as caught:
                 asks()
             assert (caught.value.verb, caught.value.resource) == right
