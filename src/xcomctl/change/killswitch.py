@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from xcomctl.change.agents import Agents
 from xcomctl.change.carrier_edit import NOTHING
+from xcomctl.change.emergency import Emergency, Rollback
 from xcomctl.change.killswitch_view import View
 from xcomctl.change.observed import versions
 from xcomctl.change.pauses import PauseWay
@@ -22,7 +23,7 @@ from xcomctl.journal.lock import Lock
 from xcomctl.journal.open import opened
 from xcomctl.model import requests
 from xcomctl.model.journal_entry import parse_time
-from xcomctl.model.killswitch import ACTION, REVERT, Begun, Way
+from xcomctl.model.killswitch import ACTION, DEPLOY, REVERT, Begun, Way
 from xcomctl.model.killswitch_report import DONE, FAILED, TO_DO, Played
 from xcomctl.model.plan import digest
 from xcomctl.model.redaction import redact
@@ -42,7 +43,7 @@ class Wanted:
     """What the person asked for.
 
     ``carrier`` is ``None`` where the settings are written by hand. ``given`` and ``planned`` are as in
-    :func:`~xcomctl.change.carrier_edit.wanted_for`, ``fix`` as in ``edit_for``. ``deploy`` is a command, ``None`` to wait for somebody's deploy.
+    :func:`~xcomctl.change.carrier_edit.wanted_for`, ``fix`` as in ``edit_for``. ``deploy`` is a command, ``None`` to wait for somebody's deploy; ``emergency`` is a release to roll back instead.
     ``timeout_s`` bounds each wait. ``only_at_risk`` pauses the DAGs alone whose unfinished runs hold references. ``clear``
     are tasks (``DAG.TASK``) that may be killed. ``past_barrier`` is why to go on although not everything can be seen.
     ``max_bytes`` is how much may be written back into the database. ``options`` name the contexts in commands that are printed. ``pauses`` is the REST API where one is named, ``base_path`` where references lie if it is not what resolves.
@@ -53,6 +54,7 @@ class Wanted:
     given: SettingsEntry = NOTHING
     planned: SettingsEntry = NOTHING
     deploy: str | None = None
+    emergency: Emergency | None = None
     timeout_s: float = 3600.0
     only_at_risk: bool = False
     clear: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class Work:
     """What every step works with.
 
     ``begun`` grows with each entry that is written. ``lock`` is ``None`` where nothing is changed. ``found`` is what a step
-    found out while it was prepared, ``stored`` what stands to be rehydrated as it was then (``None``: it cannot be, and ``unstored`` says why), of these ``runs``, ``edited`` whether the carrier was edited by this call, ``over`` whether every run that was cleared is over.
+    found out while it was prepared, ``stored`` what stands to be rehydrated as it was then (``None``: it cannot be, and ``unstored`` says why), of these ``runs``, ``edited`` whether the carrier was edited by this call, ``rollback`` what an emergency is about to do, ``over`` whether every run that was cleared is over.
     """
 
     way: Way
@@ -84,6 +86,7 @@ class Work:
     runs: str = ALL
     unstored: str = ""
     edited: bool = False
+    rollback: Rollback | None = None
     over: bool = False
     waiting: Callable[[str], None] = lambda what: None
 
@@ -106,8 +109,9 @@ class Work:
 
     @property
     def edited_at(self) -> datetime:
-        """Since when a process that starts may have the target's settings: since the carrier was last edited."""
-        begun, done = self.begun.begun(REVERT), self.begun.done(REVERT)
+        """Since when a process that starts may have the target's settings: since the last deploy of one's own began, else
+        since the carrier was last edited."""
+        begun, done = self.begun.begun(DEPLOY) or self.begun.begun(REVERT), self.begun.done(REVERT)
         at = begun[-1].at if begun else done.at if done is not None else self.begun.since
         return parse_time(at)
 

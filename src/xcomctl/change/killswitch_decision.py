@@ -21,10 +21,14 @@ class Decision:
     resumes: Begun | None = None
 
 
-def decide(sees: Sees, begun: Begun | None, *, hard: bool, to_inline: bool = False) -> Decision:
+def decide(
+    sees: Sees, begun: Begun | None, *, hard: bool, to_inline: bool = False, emergency: bool = False
+) -> Decision:
     """The kill-switch to play. One that was begun is gone on with; ``hard`` begins a hard one after a soft one.
 
     ``to_inline`` goes on from ``dual-read``, and before that leads there as without it.
+
+    In an ``emergency`` no context has to answer, nor any rollout be over: a release is rolled back by what its values say.
 
     Where every context is ``inline`` and no reader gets path strings, there is nothing to do, whatever is asked for.
 
@@ -54,6 +58,10 @@ def decide(sees: Sees, begun: Begun | None, *, hard: bool, to_inline: bool = Fal
                 f"the hard kill-switch leads to inline: {here}", found.hint or _instead(sees), Verdict.REFUSED
             )
         return Decision(found, Way.HARD)
+    if emergency and (sees.worst is None or (sees.rollouts and found.way is None)):
+        return Decision(
+            Recommendation(Way.SOFT.value, f"{found.because}; what the release's values say counts"), Way.SOFT
+        )
     if found.way == Way.HARD.value:
         raise UserError(
             f"the soft kill-switch does not help: {found.because}", "xcomctl killswitch --hard", Verdict.REFUSED

@@ -16,7 +16,7 @@ from xcomctl.journal.interface import Journal, Where
 from xcomctl.journal.local import this_actor
 from xcomctl.journal.lock import Lock
 from xcomctl.journal.open import opened
-from xcomctl.model.killswitch import ACTION, UNPAUSE, Begun, Way, remaining, unfinished
+from xcomctl.model.killswitch import ACTION, DEPLOY, REVERT, UNPAUSE, Begun, Way, remaining, unfinished
 from xcomctl.model.killswitch_report import TO_DO, KillswitchReport, Played, recommend
 from xcomctl.model.verdicts import Verdict
 from xcomctl.report.progress import Progress
@@ -53,7 +53,7 @@ class Switch:
         self, *, hard: bool, announce: Callable[[Decision, Sequence[str]], None], to_inline: bool = False
     ) -> KillswitchReport:
         """What would be done; nothing is changed, and no lock is taken. Raises :class:`UserError` as :meth:`play`."""
-        decision = decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline)
+        decision = self._decide(hard=hard, to_inline=to_inline)
         if decision.way is None:
             return self._report(decision, (), Verdict.OK)
         _takes(decision.way, self.wanted, to_inline)
@@ -64,7 +64,7 @@ class Switch:
         for step in (step for step in steps if step.previewed):
             for line in step.prepare(work):
                 self.desk.show(line)
-        report = replace(self._report(decision, _to_do(steps), Verdict.OK), dry_run=True)
+        report = replace(self._report(decision, _to_do(steps), Verdict.OK), dry_run=True, rollback=_rollback(work))
         if not to_inline or decision.way is not Way.SOFT:
             return report
         then = self.then_exit(report, Verdict.OK)
@@ -80,7 +80,7 @@ class Switch:
         journal that cannot be used.
         """
         with self._journal.lock(this_actor(), ACTION, self.deployment) as held:
-            decision = decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline)
+            decision = self._decide(hard=hard, to_inline=to_inline)
             if decision.way is None:
                 return self._report(decision, (), Verdict.OK)
             _takes(decision.way, self.wanted, to_inline)
@@ -88,7 +88,8 @@ class Switch:
             begun = decision.resumes or begin_anew(decision.way, self.view, self.deployment, {**self._carrier, **taken})
             steps = self._steps(begun, decision.resumes is not None)
             announce(decision, [step.title for step in steps])
-            player = self._player(begun, held)
+            work = self._work(begun, held)
+            player = self._player(work)
             if decision.resumes is None:
                 self.desk.confirm(f"begin the {begun.way.value} kill-switch?")
                 self._journal.append(begun.first)
@@ -98,7 +99,10 @@ class Switch:
             ended = verdict is Verdict.OK or player.over
             if ended:
                 player.record(ACTION, verdict, data={"steps": [each.to_json() for each in played]})
-            return replace(self._report(decision, tuple(played), verdict), ended=ended)
+            report = replace(self._report(decision, tuple(played), verdict), ended=ended, rollback=_rollback(work))
+            # All is done, and will be undone by whoever deploys next (F42).
+            flips_again = verdict is Verdict.OK and rolled_back_alone(work.begun)
+            return replace(report, flips_again=True, verdict=Verdict.FAILED) if flips_again else report
 
     def then_exit(self, soft: KillswitchReport, verdict: Verdict) -> KillswitchReport:
         """The way on to ``inline`` of which nothing was done yet, after a soft one."""
@@ -115,13 +119,17 @@ class Switch:
             begun = self._unfinished()
             if begun is None:
                 raise UserError("no kill-switch was begun that has not ended", "xcomctl journal", Verdict.REFUSED)
-            player = self._player(begun, held)
+            player = self._player(self._work(begun, held))
             steps = [STEPS[UNPAUSE]] if killswitch_hard.holds_pauses(begun) else []
             played, verdict = player.play(steps)
             if verdict is Verdict.OK:
                 player.record(ACTION, Verdict.REFUSED, data={"abandoned": True})
             decision = Decision(recommend(self.view.sees), begun.way, begun)
             return replace(self._report(decision, tuple(played), verdict), abandoned=verdict is Verdict.OK)
+
+    def _decide(self, *, hard: bool, to_inline: bool) -> Decision:
+        emergency = self.wanted.emergency is not None
+        return decide(self.view.sees, self._unfinished(), hard=hard, to_inline=to_inline, emergency=emergency)
 
     @property
     def _journal(self) -> Journal:
@@ -159,8 +167,8 @@ class Switch:
     def _work(self, begun: Begun, lock: Lock | None = None) -> Work:
         return Work(begun.way, self.agents, self.view, self.wanted, self.where, self.deployment, begun, lock)
 
-    def _player(self, begun: Begun, lock: Lock) -> Player:
-        return Player(self._work(begun, lock), self.desk.confirm, self.desk.show, self.desk.progress)
+    def _player(self, work: Work) -> Player:
+        return Player(work, self.desk.confirm, self.desk.show, self.desk.progress)
 
     def _report(self, decision: Decision, played: tuple[Played, ...], verdict: Verdict) -> KillswitchReport:
         return KillswitchReport(
@@ -171,6 +179,19 @@ class Switch:
             steps=played,
             resumes=None if decision.resumes is None else decision.resumes.since,
         )
+
+
+def rolled_back_alone(begun: Begun) -> bool:
+    """Whether a release was rolled back, and no call has edited what it is deployed from."""
+    edited = begun.done(REVERT)
+    return any("release" in each.data for each in begun.begun(DEPLOY)) and (
+        edited is None or "carrier" not in edited.data
+    )
+
+
+def _rollback(work: Work) -> dict[str, Any] | None:
+    asked, found = work.wanted.emergency, work.rollback
+    return found.to_json(asked) if asked is not None and found is not None else None
 
 
 def _takes(way: Way, wanted: Wanted, to_inline: bool) -> None:

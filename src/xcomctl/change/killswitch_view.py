@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from xcomctl.assess import status
 from xcomctl.assess.status import Seen
 from xcomctl.assess.status_rows import handed_over
 from xcomctl.change.agents import Agents
+from xcomctl.deployment.carriers.interface import CarrierError
+from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.model.killswitch_report import Sees
 from xcomctl.model.phases import BASE_XCOM, Line
 from xcomctl.model.redaction import redact
@@ -40,13 +43,23 @@ class View:
         return WITH_BASE_XCOM if self.sees.unimportable else {}
 
 
-def look(agents: Agents, more: Mapping[str, Any], waiting: Callable[[str], None]) -> View:
+def look(
+    agents: Agents, more: Mapping[str, Any], waiting: Callable[[str], None], carrier: CarrierFiles | None = None
+) -> View:
     """Ask every context; again with Airflow's own class where the configured one does not import."""
     seen = status.ask(agents.anew(), more, waiting)
     view = viewed(seen)
     if view.sees.unimportable:
         waiting("the same with Airflow's own class, since the configured one does not import")
         view = viewed(seen, status.ask(agents.anew(WITH_BASE_XCOM), more, waiting))
+    if carrier is None or view.line is None:
+        return view
+    with contextlib.suppress(CarrierError):  # the step that edits it says what is wrong with it
+        opened = carrier.open()
+        if opened.doubts():
+            return view
+        says = opened.phase(view.line)
+        view = dataclasses.replace(view, sees=dataclasses.replace(view.sees, carrier=says.value))
     return view
 
 
@@ -78,6 +91,7 @@ def viewed(seen: Seen, beyond: Seen | None = None) -> View:
         runs_at_risk=None if database is None else database.at_risk_runs,
         references_at_risk=None if database is None else database.references,
         at_risk=() if database is None else database.at_risk,
+        rollouts=tuple(" ".join(each) for each in seen.rollouts),
     )
     return View(dataclasses.replace(seen, database=found), sees)
 

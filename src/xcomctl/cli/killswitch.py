@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, carriers, contexts
+from xcomctl.cli import api, carriers, contexts, pods
 
 if TYPE_CHECKING:
+    from xcomctl.change.emergency import Emergency
     from xcomctl.change.killswitch import Wanted
     from xcomctl.change.killswitch_decision import Decision
     from xcomctl.deployment.deployments import Deployment
@@ -42,6 +43,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     carriers.add_options(what, "without one the lines to set by hand are shown")
     what.add_argument("--path", metavar="URL", help="the base path to write, where it resolves nowhere (default: the carrier's, else the deployment's)")  # fmt: skip
     what.add_argument("--deploy", metavar="'COMMAND'", type=_command, help="run this deploy (default: wait until you have deployed)")  # fmt: skip
+    what.add_argument("--emergency", action="store_true", help="of a Helm release: helm rollback to the last revision that says the target, instead of a deploy; shows what else goes back (with -n or a deployment's namespace)")  # fmt: skip
     what.add_argument("--timeout", metavar="SECONDS", type=contexts.seconds, default=_TIMEOUT_S, help="how long each wait may take (default: 3600)")  # fmt: skip
     what.add_argument("--max-bytes", metavar="BYTES", type=contexts.size, help="write at most so much back into the database (default: 10GiB; above it --to inline is refused, and with --hard finished runs keep their references)")  # fmt: skip
     what.add_argument("-y", "--yes", action="store_true", help="answer every question with yes")
@@ -64,8 +66,13 @@ def run(args: argparse.Namespace) -> int:
     contexts.check_tasks(args, "clear")
     if args.hard and args.to == "inline":
         args.usage_error("--hard leads to inline at once: leave out --to")
-    if args.abandon and (args.hard or args.dry_run):
+    if args.abandon and (args.hard or args.dry_run or args.emergency):
         args.usage_error("--abandon goes alone: it ends what was begun")
+    if args.emergency and args.deploy:
+        args.usage_error("--emergency is the deploy: leave out --deploy")
+    chosen = contexts.deployment(args)
+    if args.emergency and pods.wanted(args, chosen) is None:
+        args.usage_error("--emergency rolls a Helm release back: name its namespace (-n), or a deployment that has one")
     from xcomctl.assess.api_login import connect
     from xcomctl.change import killswitch_view
     from xcomctl.change.agents import Agents
@@ -79,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
     from xcomctl.report.progress import progress_for
     from xcomctl.report.text import printable
 
-    chosen = contexts.deployment(args)
     as_json = args.output == "json"
 
     def show(line: str) -> None:
@@ -98,11 +104,15 @@ def run(args: argparse.Namespace) -> int:
         client = stack.enter_context(connect(entry)) if entry is not None else None
         agents = stack.enter_context(Agents(lambda: contexts.some_reaches(args, chosen), contexts.log(args.verbose)))
         with progress.step("look", "See what there is") as step:
-            view = killswitch_view.look(agents, contexts.base_path_params(args, chosen), step.waiting)
+            view = killswitch_view.look(agents, contexts.base_path_params(args, chosen), step.waiting, carriers.files(args, chosen))  # fmt: skip
         for line in sees_lines(view.sees):
             show(line)
         desk = Desk(lambda question: confirm(question, yes=args.yes), show, progress)
-        wanted = replace(_wanted(args, chosen), pauses=None if client is None else ApiPauses(client))
+        wanted = replace(
+            _wanted(args, chosen),
+            pauses=None if client is None else ApiPauses(client),
+            emergency=_emergency(args, chosen) if args.emergency else None,
+        )
         name = chosen.name if chosen is not None else None
         switch = Switch(agents, contexts.journal(args, chosen), name, view, wanted, desk)
         how: dict[str, Any] = {"hard": args.hard, "announce": announce, "to_inline": args.to == "inline"}
@@ -149,6 +159,17 @@ def _wanted(args: argparse.Namespace, chosen: Deployment | None) -> Wanted:
     )
 
 
+def _emergency(args: argparse.Namespace, chosen: Deployment | None) -> Emergency:
+    """The release to roll back. Raises :class:`~xcomctl.errors.UserError`."""
+    from xcomctl.change.emergency import Emergency
+    from xcomctl.deployment.helm import Helm
+    from xcomctl.deployment.reach.kubernetes import release
+
+    named = pods.wanted(args, chosen)
+    assert named is not None  # else it was refused
+    return Emergency(Helm(named.kubectl), release(named))
+
+
 def _next_steps(args: argparse.Namespace, report: KillswitchReport, wanted: Wanted) -> list[str]:
     from xcomctl.model import way_out
     from xcomctl.model.killswitch import Way
@@ -156,6 +177,12 @@ def _next_steps(args: argparse.Namespace, report: KillswitchReport, wanted: Want
     from xcomctl.model.verdicts import Verdict
 
     options = contexts.spelled(args)
+    if report.flips_again and report.way is not Way.SOFT:
+        return ["set xcom_backend in the values to Airflow's own class, or take it out, and commit that: the next deploy flips again"]  # fmt: skip
+    if report.flips_again:
+        return [
+            f"xcomctl killswitch --emergency --carrier FILE{options}  # and commit what it edits: nothing is deployed again"
+        ]
     if report.dry_run or (report.verdict is not Verdict.OK and not report.ended):
         return [_again(args, report)]
     if report.way is None or report.abandoned:
@@ -183,6 +210,7 @@ def _again(args: argparse.Namespace, report: KillswitchReport) -> str:
     if not args.abandon:
         words += ["--timeout", f"{args.timeout:g}"] if args.timeout != _TIMEOUT_S else []
         words += ["--max-bytes", str(args.max_bytes)] if args.max_bytes else []
+        words += ["--emergency"] if args.emergency else []
         words += ["--only-at-risk"] if args.only_at_risk else []
         for task in args.clear:
             words += ["--clear", task]

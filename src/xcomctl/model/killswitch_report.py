@@ -27,7 +27,8 @@ class Sees(Record):
     ``unimportable`` and ``store_down`` map contexts to the reason, ``silent`` those that did not answer; ``store_up`` are
     those where the store answers, and in others it was not asked. ``base_path`` is where references lie as it resolves,
     ``held_under`` the one path under which those of unfinished runs resolve, if there is one. ``handed_over`` counts references of unfinished runs whose readers get path strings now. The numbers of runs and references are
-    ``None`` where the metadata database does not tell; ``at_risk`` are some of these runs.
+    ``None`` where the metadata database does not tell; ``at_risk`` are some of these runs. ``carrier`` is the phase that the
+    carrier says, where one is named and can be read; ``rollouts`` are workloads that are not through with the last change.
     """
 
     phases: Mapping[str, tuple[str, ...]]
@@ -41,6 +42,8 @@ class Sees(Record):
     runs_at_risk: Optional[int] = None
     references_at_risk: Optional[int] = None
     at_risk: tuple[AtRiskRun, ...] = ()
+    carrier: Optional[str] = None
+    rollouts: tuple[str, ...] = ()
 
     @property
     def worst(self) -> Optional[Phase]:
@@ -109,11 +112,19 @@ def recommend(sees: Sees) -> Recommendation:
     if worst in (Phase.INLINE, Phase.DUAL_READ) and sees.silent:
         names = ", ".join(sees.silent)
         return Recommendation(None, f"{worst.value} where contexts answer, and {names} did not", "xcomctl status")
+    if worst in (Phase.INLINE, Phase.DUAL_READ) and sees.rollouts:
+        why = f"{worst.value} where pods are Ready, and a rollout is not over: {sees.rollouts[0]}"
+        return Recommendation(None, why, "xcomctl status")
     if worst is Phase.INLINE and sees.runs_at_risk is None:
         why = "inline, and what unfinished runs hold is not known: no context could read the metadata database"
         return Recommendation(None, why, "xcomctl status")
     if worst is Phase.INLINE:
         return Recommendation(None, "inline, and no unfinished run holds a reference: there is nothing to switch off")
+    if worst is Phase.DUAL_READ and sees.carrier not in (None, Phase.DUAL_READ.value):
+        return Recommendation(
+            Way.SOFT.value,
+            f"dual-read already, and the carrier says {sees.carrier}: the next deploy would bring that (F42)",
+        )
     if worst is Phase.DUAL_READ:
         return Recommendation(None, "dual-read already: nothing more is offloaded, and every reference resolves")
     if sees.store_down:
@@ -145,7 +156,8 @@ class KillswitchReport:
     """``way`` is ``None`` where nothing was to be done. ``resumes`` is when the one began that was gone on with.
 
     ``ended`` is whether it came to its end, also where not every run is green then: it is not gone on with. ``before`` is
-    the one that the same call played first.
+    the one that the same call played first. ``rollback`` is that of an emergency. ``flips_again``: it is in effect, and the
+    values in the repository still say what was rolled back (F42).
     """
 
     sees: Sees
@@ -159,6 +171,8 @@ class KillswitchReport:
     ended: bool = False
     next_steps: tuple[str, ...] = ()
     before: Optional[KillswitchReport] = None
+    rollback: Optional[dict[str, Any]] = None
+    flips_again: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -174,6 +188,8 @@ class KillswitchReport:
             "dry_run": self.dry_run,
             "abandoned": self.abandoned,
             "ended": self.ended,
+            "rollback": self.rollback,
+            "flips_again": self.flips_again,
             "steps": [each.to_json() for each in self.steps],
             "next_steps": list(self.next_steps),
             "before": None if self.before is None else self.before.to_json(),

@@ -33,6 +33,10 @@ def sees_lines(sees: Sees) -> Iterator[str]:
         yield f"      the store answers in {', '.join(sees.store_up)}"
     if not sees.store_up and not sees.store_down:
         yield "      the store was not asked"
+    for rollout in sees.rollouts:
+        yield f"      {rollout}"
+    if sees.carrier is not None:
+        yield f"      the carrier says {sees.carrier}"
     if sees.runs_at_risk is None:
         yield "      runs at risk: not known"
     else:
@@ -86,6 +90,8 @@ def _ended(report: KillswitchReport) -> str:
         return "nothing was changed"
     if report.abandoned:
         return "abandoned"
+    if report.flips_again:
+        return "done, and the next deploy flips again: the values in your repository still say what was rolled back"
     if report.ended and report.verdict is not Verdict.OK:
         return "done, and not every run that was cleared is green"
     return "done" if report.verdict is Verdict.OK else "not done yet; calling again goes on where it stopped"

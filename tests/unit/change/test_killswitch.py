@@ -204,12 +204,12 @@ def test_the_edit_is_announced_with_both_settings_and_not_made_twice(desk: Desk,
 
 
 def test_an_edit_that_was_killed_before_it_was_recorded_is_on_record_once(desk: Desk, carrier: Path) -> None:
-    work = desk.work(carrier=carrier)
+    work = desk.work(carrier=named(carrier))
     with desk.player(work) as player:
         step = Revert()
         step.perform(work, lambda before=None, after=None, data=None: player.record("killswitch.revert", None, before=before, after=after))  # fmt: skip
     for _ in range(2):
-        with desk.player(desk.work(carrier=carrier)) as player:
+        with desk.player(desk.work(carrier=named(carrier))) as player:
             player.play([Revert()])
     recorded = [each.after for each in LocalJournal(desk.where).entries() if each.action == "killswitch.revert" and each.verdict]  # fmt: skip
     assert len(recorded) == 2 and recorded[0] is not None and recorded[1] is None
@@ -254,7 +254,7 @@ class Holding(Agents):
     def fleet(self, variables: Any = None) -> Any:
         return self
 
-    def with_database(self, ask: Callable[[Any], Any]) -> Any:
+    def with_database(self, ask: Callable[[Any], Any], *, heavy: bool = False) -> Any:
         return ask(self)
 
     def stream(self, request: str, params: Any, *more: Any) -> Iterator[Any]:

@@ -124,3 +124,17 @@ def test_a_hard_one_whose_end_is_gone_again_is_not_gone_on_with_unless_hard_is_a
         decide(OFFLOAD, HARD_CONFIRMED, hard=False)
     assert refused.value.verdict is Verdict.REFUSED
     assert "--abandon" in refused.value.hint and "--hard" in refused.value.hint
+
+
+def test_in_an_emergency_nobody_has_to_answer():
+    silent = Sees({}, silent={"scheduler": "no pod is Ready"})
+    found = decide(silent, None, hard=False, emergency=True)
+    assert found.way is Way.SOFT and "the release's values say counts" in found.recommendation.because
+    # The pod that is Ready is one of before, and new ones do not come up.
+    stuck = Sees({"scheduler": ("inline",)}, runs_at_risk=0, rollouts=("deployment/s is being rolled out",))
+    assert decide(stuck, None, hard=False, emergency=True).way is Way.SOFT
+    with pytest.raises(UserError, match="a rollout is not over"):
+        decide(stuck, None, hard=False)
+    for hard, emergency in ((True, True), (False, False)):
+        with pytest.raises(UserError):
+            decide(silent, None, hard=hard, emergency=emergency)

@@ -28,7 +28,7 @@ class Context:
     def fleet(self) -> Context:
         return self
 
-    def with_database(self, ask: Any) -> Any:
+    def with_database(self, ask: Any, *, heavy: bool = False) -> Any:
         return ask(self)
 
     def request(self, *what: Any) -> Any:

@@ -34,6 +34,9 @@ from xcomctl.report.confirmation import NotConfirmed
         (["--timeout", "0"], "not a number of seconds"),
         (["--hard", "--to", "inline"], "leave out --to"),
         (["--to", "offload"], "invalid choice"),
+        (["--emergency", "--deploy", "true"], "--emergency is the deploy"),
+        (["--emergency", "--abandon"], "--abandon goes alone"),
+        (["--emergency"], "name its namespace (-n)"),
     ],
 )
 def test_usage_errors(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

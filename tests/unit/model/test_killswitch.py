@@ -172,6 +172,9 @@ OFFLOAD = Sees({"scheduler": ("offload",)}, store_up=("scheduler",), runs_at_ris
         # Edited and deployed by halves: what runs counts.
         (replace(OFFLOAD, phases={"a": ("dual-read", "offload")}), "soft", "one deploy"),
         (replace(OFFLOAD, phases={"a": ("dual-read",)}), None, "dual-read already"),
+        (replace(OFFLOAD, phases={"a": ("dual-read",)}, carrier="dual-read"), None, "dual-read already"),
+        # Rolled back, and the next deploy flips again (F42).
+        (replace(OFFLOAD, phases={"a": ("dual-read",)}, carrier="offload"), "soft", "the carrier says offload"),
         (replace(OFFLOAD, phases={"a": ("inline",)}), None, "nothing to switch off"),
         (replace(OFFLOAD, phases={"a": ("inline",)}, handed_over=3), "soft", "3 references"),
         # What would be unsafe, or is not known, is never nothing.
