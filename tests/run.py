@@ -38,6 +38,7 @@ AREAS = (
     Area("after the flip", 300, ("refs", "pull", "probe", "verify", "status", "stored_shapes")),
     Area("up and down", 300, ("plan", "wait", "killswitch", "retrigger", "carriers", "journal")),
     Area("rehydrate", 240, ("rehydrate", "way_out", "store_contents")),
+    Area("pods and Helm", 300, ("kubernetes", "runbook", "values")),
 )
 _NO_TESTS = 5
 

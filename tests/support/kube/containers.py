@@ -19,11 +19,13 @@ _REFERENCE = re.compile(r"\$\((\w+)\)")
 class Image:
     """What stands for an image: the variables that it sets. Its ``PATH`` leads to its programs.
 
+    ``isolated``: what runs in it sees no other processes, as in a container (Linux; each exec sees its own alone).
     Without an entrypoint a container of it idles, as the pause image does, unless its own ``command`` says otherwise.
     """
 
     variables: Mapping[str, str] = field(default_factory=lambda: {"PATH": "/usr/local/bin:/usr/bin:/bin"})
     entrypoint: tuple[str, ...] = ()
+    isolated: bool = False
 
 
 class ConfigError(Exception):

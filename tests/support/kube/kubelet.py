@@ -1,6 +1,6 @@
 """What runs pods: a container's command is a process on this machine, with the environment that the container would have.
 
-There are no namespaces: processes see each other, the network and the disk. Volumes are not mounted. A container without
+There are no namespaces but for processes, where an image wants them: they see the network and the disk. Volumes are not mounted. A container without
 a command idles. What is exec'd outlives the client that asked for it, as on a cluster, and ends with its pod.
 """
 
@@ -21,6 +21,8 @@ from tests.support.kube.kinds import Object
 from tests.support.kube.store import ADDED, Change, ObjectStore, now
 
 _NODE = "node-1"
+#: Puts a program into a process namespace of its own, and ends it with itself.
+_ALONE = ("unshare", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")), "--pid", "--fork", "--kill-child", "--mount-proc")  # fmt: skip
 _PROBE_EVERY_S = 0.2
 
 
@@ -203,11 +205,15 @@ class Kubelet:
         self, pod: Object, container: Object, words: Sequence[str], **streams: Any
     ) -> asyncio.subprocess.Process:
         sandbox = self._sandboxes[pod["metadata"]["uid"]]
-        found = containers.variables(
-            self._store, self._images[container["image"]], self._current(pod) or pod, container
-        )
+        image = self._images[container["image"]]
+        found = containers.variables(self._store, image, self._current(pod) or pod, container)
         process = await asyncio.create_subprocess_exec(
-            *words, cwd=sandbox.folder, env=found, start_new_session=True, **streams
+            *(_ALONE if image.isolated else ()),
+            *words,
+            cwd=sandbox.folder,
+            env=found,
+            start_new_session=True,
+            **streams,
         )
         sandbox.processes.append(process)
         return process

@@ -18,20 +18,48 @@ _MERGE_KEYS = {"containers": "name", "initContainers": "name", "env": "name", "v
 
 
 def patched(thing: Object, how: str, body: bytes) -> Object:
-    """The object with a patch of this media type. Server-side apply: what is applied wins, nobody owns anything.
-
-    What is applied comes as JSON, although its media type says YAML. Raises ``ValueError`` for another media type.
-    """
+    """The object with a patch of this media type. Raises ``ValueError`` for another one, :data:`APPLY` among them."""
     patch = json.loads(body)
     thing = copy.deepcopy(thing)
     if how == JSON_PATCH:
         for step in patch:
             _step(thing, step)
         return thing
-    if how not in (APPLY, MERGE, STRATEGIC):
+    if how not in (MERGE, STRATEGIC):
         raise ValueError(how)
     _merge(thing, patch, by_key=how != MERGE)
     return thing
+
+
+def applied(thing: Object, before: Object, now: Object) -> Object:
+    """The object after a server-side apply: what is applied now wins, and what was before and is not any more goes.
+
+    As if there were one manager only. Its content is JSON, although its media type says YAML.
+    """
+    thing = copy.deepcopy(thing)
+    _forget(thing, before, now)
+    _merge(thing, copy.deepcopy(now), by_key=True)
+    return thing
+
+
+def _forget(thing: Object, before: Object, now: Object) -> None:
+    """Take out what was applied before and is not now."""
+    for name, value in before.items():
+        if name not in thing:
+            continue
+        if name not in now or now[name] is None:
+            del thing[name]
+        elif isinstance(value, dict) and isinstance(now[name], dict):
+            _forget(thing[name], value, now[name])
+        elif isinstance(value, list) and name in _MERGE_KEYS:
+            key = _MERGE_KEYS[name]
+            applied = {entry[key]: entry for entry in now[name]}
+            for entry in value:
+                there = next((each for each in thing[name] if each[key] == entry[key]), None)
+                if there is not None and entry[key] in applied:
+                    _forget(there, entry, applied[entry[key]])
+                elif there is not None:
+                    thing[name].remove(there)
 
 
 def _merge(into: Object, patch: Object, *, by_key: bool) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -24,6 +24,8 @@ class Resources:
 
     def __init__(self, store: ObjectStore, delete_pod: Callable[[Object, float], None]) -> None:
         self._store, self._delete_pod = store, delete_pod
+        #: What server-side apply was last sent, by the path of the object.
+        self._applied: dict[str, Object] = {}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve them."""
@@ -118,13 +120,22 @@ class Resources:
             thing = await body_of(request)
         else:
             nothing = {"kind": kind.name, "apiVersion": kind.api_version, "metadata": {}}
-            thing = patches.patched(before or nothing, request.content_type, await request.read())
+            if request.content_type == patches.APPLY:
+                thing = self._apply(before or nothing, request.path, json.loads(await request.read()), request.query)
+            else:
+                thing = patches.patched(before or nothing, request.content_type, await request.read())
         thing["metadata"]["name"] = request.match_info["name"]
         if kind.namespaced:
             thing["metadata"]["namespace"] = request.match_info["namespace"]
         if not request.query.get("dryRun"):
             thing = self._store.put(thing)
         return web.json_response(thing, status=200 if before else 201)
+
+    def _apply(self, there: Object, where: str, now: Object, query: Mapping[str, str]) -> Object:
+        thing = patches.applied(there, self._applied.get(where, {}) if there["metadata"] else {}, now)
+        if not query.get("dryRun"):
+            self._applied[where] = now
+        return thing
 
     async def _delete(self, request: web.Request, kind: Kind, thing: Object) -> web.StreamResponse:
         metadata = thing["metadata"]
