@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,10 @@ def full_parts() -> list[Part]:
     if any((ROOT / "tests" / "browser").glob("test_*.py")):
         found.append(Part("browser", ("-m", "pytest", "-q", "tests/browser"), keeps_figures=True))
     return found
+
+
+def _with_its_own(name: str, available: Iterable[str]) -> list[str]:
+    return [name, *(each for each in available if name and each.startswith(f"{name}-"))]
 
 
 _printing = threading.Lock()
@@ -194,6 +198,8 @@ def main(argv: list[str] | None = None) -> int:
 
     available = {part.name: part for part in (full_parts() if args.full else parts())}
     wanted = args.part or ([] if args.full else list(available))
+    # A long part has those with it that go on from its name: `matrix` has `matrix-kubernetes`.
+    wanted = [each for name in wanted for each in (_with_its_own(name, available) if args.full else [name])]
     unknown = [name for name in wanted if name not in available]
     if unknown or not wanted:
         named = [repr(name) for name in unknown if name]

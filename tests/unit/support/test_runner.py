@@ -158,3 +158,10 @@ def test_a_part_that_fails_beside_another_fails_alone(capfd: pytest.CaptureFixtu
     results, _ = run.run_parts([of_seconds("slow", 0.2), failing], 2)
     assert [(result.name, result.counts.failed) for result in results] == [("slow", 0), ("failing", 1)]
     assert "why" in capfd.readouterr().out
+
+
+def test_a_long_part_has_those_with_it_that_go_on_from_its_name():
+    available = {"matrix": 1, "matrix-kubernetes": 1, "preflight-matrix": 1, "kills-change": 1}
+    assert run._with_its_own("matrix", available) == ["matrix", "matrix-kubernetes"]
+    assert run._with_its_own("kills-change", available) == ["kills-change"]
+    assert run._with_its_own("", available) == [""]
