@@ -39,6 +39,7 @@ AREAS = (
     Area("up and down", 300, ("plan", "wait", "killswitch", "retrigger", "carriers", "journal")),
     Area("rehydrate", 240, ("rehydrate", "way_out", "store_contents")),
     Area("pods and Helm", 300, ("kubernetes", "runbook", "values")),
+    Area("logs", 120, ("logs",)),
 )
 _NO_TESTS = 5
 

@@ -27,6 +27,7 @@ from xcomctl.model import requests
 from xcomctl.model.preflight import ContextReport, PreflightAnswer
 from xcomctl.model.settings import SETTINGS
 from xcomctl.model.status import CONTEXTS, DatabaseState, FailedTask, StatusAnswer, StatusQuery, StatusReport
+from xcomctl.model.verdicts import Check
 from xcomctl.model.way_out import ANY_CARRIER
 
 #: Logs that are read for their errors.
@@ -84,12 +85,14 @@ def report(
     fail_on_warn: bool = False,
     options: str = "",
     carrier_option: str = ANY_CARRIER,
+    logs: Check | None = None,
 ) -> StatusReport:
     """The screen. ``recent`` is what the journal says, ``options`` name the contexts in commands that are shown,
     ``carrier_option`` the file with the settings.
 
     ``expected`` is what is planned, ``asked`` the part of it that the command line insists on. ``scan_problem`` is why a
-    scan that was asked for failed. ``carrier`` is the file that the contexts are deployed from, if it is named.
+    scan that was asked for failed. ``carrier`` is the file that the contexts are deployed from, if it is named, ``logs`` the
+    row of the deployment's Loki, if it has one.
     """
     answers, database = seen.answers, seen.database
     drifted = drift([_as_report(name, answer) for name, answer in answers.items()])
@@ -109,6 +112,7 @@ def report(
         rows.last_scan(recent, database, options, scan_problem),
         rows.failed(database, signatures, options),
         *signals(answers, database, recent, expected, asked or Expected(), options),
+        *([logs] if logs is not None else []),
         *rows.journal(recent, options),
     ]
     step, because = next_step(checks, answers, database, expected, options, carrier_option)

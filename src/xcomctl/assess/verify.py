@@ -79,7 +79,9 @@ class ApiRuns:
         counts: dict[str, int] = {}
         for each in self._api.task_instances(dag_id, run_id):
             counts[each.state or "no state yet"] = counts.get(each.state or "no state yet", 0) + 1
-        return RunStateAnswer(self._api.run(dag_id, run_id).state, counts)
+        run = self._api.run(dag_id, run_id)
+        began, ended = (None if at is None else at.isoformat() for at in (run.start_date, run.end_date))
+        return RunStateAnswer(run.state, counts, began, ended)
 
 
 class AgentRuns:

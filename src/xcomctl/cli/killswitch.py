@@ -7,16 +7,17 @@ import contextlib
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, carriers, contexts, pods
+from xcomctl.cli import api, carriers, contexts, loki, pods
 
 if TYPE_CHECKING:
     from xcomctl.change.emergency import Emergency
     from xcomctl.change.killswitch import Wanted
     from xcomctl.change.killswitch_decision import Decision
+    from xcomctl.change.killswitch_view import View
     from xcomctl.deployment.deployments import Deployment
     from xcomctl.model.killswitch_report import KillswitchReport
 
@@ -105,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         agents = stack.enter_context(Agents(lambda: contexts.some_reaches(args, chosen), contexts.log(args.verbose)))
         with progress.step("look", "See what there is") as step:
             view = killswitch_view.look(agents, contexts.base_path_params(args, chosen), step.waiting, carriers.files(args, chosen))  # fmt: skip
+            view = _with_logs(args, view, chosen, step.waiting)
         for line in sees_lines(view.sees):
             show(line)
         desk = Desk(lambda question: confirm(question, yes=args.yes), show, progress)
@@ -131,6 +133,19 @@ def run(args: argparse.Namespace) -> int:
                 _end(args, replace(switch, view=view).then_exit(report, error.verdict), wanted)
                 raise
     return _end(args, report, wanted)
+
+
+def _with_logs(args: argparse.Namespace, view: View, chosen: Deployment | None, waiting: Callable[[str], None]) -> View:
+    """What the deployment's Loki says of the last hour, for whoever decides; the kill-switch itself does not go by it."""
+    asking = loki.asking(args, chosen, view.sees.base_path)
+    if asking is None:
+        return view
+    from xcomctl.assess import log_signals
+    from xcomctl.model.verdicts import Status
+
+    found = log_signals.row(asking, log_signals.last(3600), "logs", Status.WARN, waiting)
+    said = f"{found.status.value.upper()} {found.detail}"
+    return replace(view, sees=replace(view.sees, logs=said))
 
 
 def _end(args: argparse.Namespace, report: KillswitchReport, wanted: Wanted) -> int:

@@ -8,15 +8,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, carriers, contexts
+from xcomctl.cli import api, carriers, contexts, loki
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xcomctl.assess.fleet import Fleet
+    from xcomctl.assess.status import Seen
     from xcomctl.deployment.deployments import Deployment
     from xcomctl.errors import UserError
     from xcomctl.model.status import FailedTask, StatusReport
+    from xcomctl.model.verdicts import Check
     from xcomctl.report.progress import Progress
 
 NAME = "status"
@@ -113,11 +115,24 @@ def _look(
     with progress.step("status", "Look") as step:
         seen = status.ask(fleet, more, step.waiting)
         signatures = _signatures(args, chosen, seen.failed, step.waiting)
+        logs = _logs(args, chosen, seen, step.waiting)
         return status.report(
             seen, expected, Recent.read(journal, name), asked=asked, scan_problem=problem, deployment=name,
             signatures=signatures, carrier=carriers.files(args, chosen), fail_on_warn=args.fail_on_warn, options=options,
-            carrier_option=contexts.carrier_option(args, chosen),
+            carrier_option=contexts.carrier_option(args, chosen), logs=logs,
         )  # fmt: skip
+
+
+def _logs(args: argparse.Namespace, chosen: Deployment | None, seen: Seen, waiting: Any) -> Check | None:
+    """The row of the deployment's Loki, about the last hour as the other signals are."""
+    asking = loki.asking(args, chosen, seen.database.base_path if seen.database is not None else None)
+    if asking is None:
+        return None
+    from xcomctl.assess import log_signals
+    from xcomctl.model.status import SIGNALS
+    from xcomctl.model.verdicts import Status
+
+    return log_signals.row(asking, log_signals.last(3600), SIGNALS, Status.WARN, waiting)
 
 
 def _signatures(

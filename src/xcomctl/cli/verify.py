@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from xcomctl.cli import api, contexts
+from xcomctl.cli import api, contexts, loki
 from xcomctl.model.phases import OBJECT_STORAGE_BACKEND
 from xcomctl.model.verdicts import Verdict
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NAME = "verify"
 _TIMEOUT_S = 1800.0
+#: Seconds for which Loki is asked without a run, as in the runbook.
+_LOOK_BACK_S = 900.0
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -136,8 +138,35 @@ def _verify(args: argparse.Namespace, chosen: Deployment | None, progress: Progr
         handed: tuple[str, ...] = ()
         if args.dag_id:
             report, handed = _with_run(args, chosen, fleet, client, report, expected.path, progress)
+        report = _with_loki(args, chosen, report, expected.path, progress)
     carrier = contexts.carrier_option(args, chosen)
     return verify.with_next_steps(report, contexts.spelled(args), handed, expected.path, carrier)
+
+
+def _with_loki(
+    args: argparse.Namespace,
+    chosen: Deployment | None,
+    report: VerifyReport,
+    base_path: str | None,
+    progress: Progress,
+) -> VerifyReport:
+    """The row of the deployment's Loki: about the time of the run, else about the last quarter of an hour, as the runbook
+    looks."""
+    asking = loki.asking(args, chosen, base_path)
+    if asking is None:
+        return report
+    import dataclasses
+
+    from xcomctl.assess import log_signals
+    from xcomctl.model.verdicts import Status
+
+    began, ended = report.run.get("began"), report.run.get("ended")
+    window = log_signals.last(_LOOK_BACK_S) if began is None else log_signals.around(began, ended)
+    with progress.step("loki", "Look into Loki") as step:
+        found = log_signals.row(asking, window, "logs", Status.FAIL, step.waiting, settled_after=ended)
+    if args.dag_id:
+        return dataclasses.replace(report, run_checks=(*report.run_checks, found))
+    return dataclasses.replace(report, fleet=(*report.fleet, found))
 
 
 def _with_run(
@@ -156,11 +185,12 @@ def _with_run(
 
     run_id = args.run_id or verify.new_run_id()
     checks: list[Check] = []
-    state = None
+    state = began = ended = None
     answer = None
     try:
         with progress.step("run", f"Run {run_id}") as step:
-            state = _runs(fleet, client, lambda runs: _through(runs, args, run_id, step.waiting)).run_state
+            seen = _runs(fleet, client, lambda runs: _through(runs, args, run_id, step.waiting))
+            state, began, ended = seen.run_state, seen.began, seen.ended
     except UserError as error:
         checks.append(verify.unmeasured("run_succeeded", "the run succeeded", error.message, error.hint))
     else:
@@ -173,7 +203,14 @@ def _with_run(
             if client is not None:
                 base_path = base_path or (answer.base_path if answer is not None else None)
                 checks += _through_api(client, args, run_id, base_path, not fleet.contexts, step.waiting)
-    run = {"dag_id": args.dag_id, "run_id": run_id, "state": state, "triggered": not args.run_id}
+    run = {
+        "dag_id": args.dag_id,
+        "run_id": run_id,
+        "state": state,
+        "triggered": not args.run_id,
+        "began": began,
+        "ended": ended,
+    }
     handed = answer.handed_over if answer is not None else _handed_over(checks)
     return dataclasses.replace(report, run=run, run_checks=tuple(checks)), tuple(handed)
 

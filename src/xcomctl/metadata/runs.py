@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Optional
 
 from xcomctl.metadata.tables import Tables
@@ -14,6 +15,25 @@ def state_of(connection: Any, tables: Tables, dag_id: str, run_id: str) -> tuple
     run = tables.dag_run
     row = connection.execute(sa.select(run.c.state).where(run.c.dag_id == dag_id, run.c.run_id == run_id)).first()
     return (None, False) if row is None else (row.state, True)
+
+
+def span_of(connection: Any, tables: Tables, dag_id: str, run_id: str) -> tuple[Optional[str], Optional[str]]:
+    """When a run began and when it ended, as ISO 8601 in UTC; ``None`` for what has not been yet."""
+    import sqlalchemy as sa
+
+    run = tables.dag_run
+    row = connection.execute(
+        sa.select(run.c.start_date, run.c.end_date).where(run.c.dag_id == dag_id, run.c.run_id == run_id)
+    ).first()
+    return (None, None) if row is None else (_in_utc(row.start_date), _in_utc(row.end_date))
+
+
+def _in_utc(moment: Optional[datetime.datetime]) -> Optional[str]:
+    """MySQL and SQLite give times without a zone, in UTC."""
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.timezone.utc)
+    return aware.astimezone(datetime.timezone.utc).isoformat()
 
 
 def instance_states(connection: Any, tables: Tables, dag_id: str, run_id: str) -> dict[str, int]:

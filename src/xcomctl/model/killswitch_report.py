@@ -28,7 +28,8 @@ class Sees(Record):
     those where the store answers, and in others it was not asked. ``base_path`` is where references lie as it resolves,
     ``held_under`` the one path under which those of unfinished runs resolve, if there is one. ``handed_over`` counts references of unfinished runs whose readers get path strings now. The numbers of runs and references are
     ``None`` where the metadata database does not tell; ``at_risk`` are some of these runs. ``carrier`` is the phase that the
-    carrier says, where one is named and can be read; ``rollouts`` are workloads that are not through with the last change.
+    carrier says, where one is named and can be read; ``rollouts`` are workloads that are not through with the last change;
+    ``logs`` is what the deployment's Loki says, if it has one.
     """
 
     phases: Mapping[str, tuple[str, ...]]
@@ -44,6 +45,7 @@ class Sees(Record):
     at_risk: tuple[AtRiskRun, ...] = ()
     carrier: Optional[str] = None
     rollouts: tuple[str, ...] = ()
+    logs: Optional[str] = None
 
     @property
     def worst(self) -> Optional[Phase]:

@@ -70,10 +70,13 @@ class RunReviewAnswer(Record):
 
 @dataclass(frozen=True)
 class RunStateAnswer(Record):
-    """How far a run is: its state (``None`` for no such run), and its task instances counted by state."""
+    """How far a run is: its state (``None`` for no such run), and its task instances counted by state; when it ``began`` and
+    ``ended`` (ISO 8601)."""
 
     run_state: Optional[str]
     instances: Mapping[str, int] = field(default_factory=dict)
+    began: Optional[str] = None
+    ended: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -187,5 +190,5 @@ _TABLE = (
     _Row("trajectory readable", ("trajectory_readable", "references_resolve", "values_equal_pushed")),
     _Row("offload confirmed", ("offload_confirmed",)),
     _Row("no task received a path", ("no_path_handed_over", "started_under_inline")),
-    _Row("0 log error", ("logs_clean",)),
+    _Row("0 log error", ("logs_clean", "logs_loki")),
 )  # fmt: skip

@@ -35,6 +35,8 @@ def sees_lines(sees: Sees) -> Iterator[str]:
         yield "      the store was not asked"
     for rollout in sees.rollouts:
         yield f"      {rollout}"
+    if sees.logs is not None:
+        yield f"      {sees.logs}"
     if sees.carrier is not None:
         yield f"      the carrier says {sees.carrier}"
     if sees.runs_at_risk is None:

@@ -23,7 +23,7 @@ COMPONENTS = ("scheduler", "worker", "triggerer", "dag-processor", "api-server")
 #: Says which age of kubectl and helm is wanted, where it is not the line's own.
 TOOLS = "XCOMCTL_TEST_TOOLS"
 #: The image's name in the chart.
-_IMAGE = "airflow"
+IMAGE = "airflow"
 
 
 @dataclass(frozen=True)
@@ -76,5 +76,5 @@ def production(walk: Walk, folder: Path) -> Iterator[Production]:
     """The cluster, with nothing released yet; 2.11 has the older tools, 3.3 the newer ones, unless :data:`TOOLS` says otherwise."""
     image = Image({**walk.env, "PATH": f"{walk.python.parent}{os.pathsep}/usr/local/bin:/usr/bin:/bin"}, isolated=True)
     version = os.environ.get(TOOLS) or (binaries.OLDER if walk.line == "2" else binaries.NEWER)
-    with cluster.running(folder / "cluster", {_IMAGE: image}) as kube:
+    with cluster.running(folder / "cluster", {IMAGE: image}) as kube:
         yield Production(walk, kube, tools(kube, version, folder / "desk"), folder / "values-prod.yaml")

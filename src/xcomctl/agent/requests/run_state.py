@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xcomctl.agent.context import RequestContext
 from xcomctl.agent.requests.common import open_metadata
-from xcomctl.metadata.runs import instance_states, state_of
+from xcomctl.metadata.runs import instance_states, span_of, state_of
 from xcomctl.model.verification import RunStateAnswer
 
 
@@ -14,4 +14,6 @@ def run(context: RequestContext) -> RunStateAnswer:
     run_id = context.text("run_id", required=True) or ""
     with open_metadata() as metadata:
         state, _ = state_of(metadata.connection, metadata.tables, dag_id, run_id)
-        return RunStateAnswer(state, instance_states(metadata.connection, metadata.tables, dag_id, run_id))
+        states = instance_states(metadata.connection, metadata.tables, dag_id, run_id)
+        began, ended = span_of(metadata.connection, metadata.tables, dag_id, run_id)
+        return RunStateAnswer(state, states, began, ended)
