@@ -1,4 +1,4 @@
-# xcomctl: `make help` lists the targets. Needs python3 (>= 3.11) and access to PyPI, nothing else.
+# xcomctl: `make help` lists the targets. Needs python3 (>= 3.11) and access to PyPI and npm, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -11,6 +11,7 @@ PART    ?=
 UV       := .venv/bin/uv
 AIRFLOWS := 3.3 2.11
 PIP_QUIET := --quiet --disable-pip-version-check --no-input
+NPM_QUIET := --loglevel=error --no-update-notifier --no-audit --no-fund
 
 # An environment is built in two stamped steps: `.stamp-lock` when its lock file changes (from scratch: a half-built
 # environment has no stamp, so an interrupted build starts over), `.stamp-tool` when pyproject.toml or the version
@@ -23,6 +24,17 @@ index="$${PIP_INDEX_URL:-$$(.venv/bin/pip config get global.index-url 2>/dev/nul
 if [ -n "$$index" ] && [ -z "$${UV_DEFAULT_INDEX:-}$${UV_INDEX_URL:-}" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 if [ -z "$${HOME:-}" ]; then export UV_CACHE_DIR="$${UV_CACHE_DIR:-$(CURDIR)/.cache/uv}"; fi; \
 export UV_NO_PROGRESS=1 UV_LINK_MODE="$${UV_LINK_MODE:-hardlink}";
+endef
+
+# npm from 7 on reads the lock, and what runs the grammar wants Node.js 16: a machine without them gets both as a wheel, which
+# is then the first in PATH.
+define with-npm
+$(with-pips-index) \
+new_enough() { found="$$("$$1" --version 2>/dev/null | tr -d v)"; [ "$${found%%.*}" -ge "$$2" ] 2>/dev/null; }; \
+if [ -z "$${HOME:-}" ]; then export npm_config_cache="$${npm_config_cache:-$(CURDIR)/.cache/npm}"; fi; \
+{ new_enough node 16 && new_enough npm 7; } || \
+  $(UV) pip install --quiet --python .venv --no-deps --require-hashes -r requirements/node.lock || exit 1; \
+export PATH="$(CURDIR)/.venv/bin:$$PATH";
 endef
 
 # $(call install-tool,ENVIRONMENT)
@@ -40,7 +52,7 @@ help: ## Show the targets
 # --- environments ---------------------------------------------------------------------------------------------------
 
 .PHONY: envs
-envs: .venv/.stamp-tool .venv/.stamp-kube $(AIRFLOWS:%=.venvs/airflow-%/.stamp-tool) ## Build or refresh .venv and .venvs/airflow-*
+envs: .venv/.stamp-tool .venv/.stamp-kube .venv/.stamp-logql $(AIRFLOWS:%=.venvs/airflow-%/.stamp-tool) ## Build or refresh .venv and .venvs/airflow-*
 
 .venv/.stamp-lock: requirements/bootstrap.lock requirements/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -78,6 +90,12 @@ $(AIRFLOWS:%=.venvs/airflow-%/.stamp-tool): .venvs/airflow-%/.stamp-tool: .venvs
 	@$(with-pips-index) $(UV) pip install --quiet --python .venv --no-deps --require-hashes -r requirements/kube.lock
 	@touch $@
 
+# From npm: the grammar of LogQL.
+.venv/.stamp-logql: .venv/.stamp-lock requirements/node.lock requirements/logql/package.json requirements/logql/package-lock.json
+	@rm -rf .venv/logql && mkdir .venv/logql && cp requirements/logql/package.json requirements/logql/package-lock.json .venv/logql/
+	@$(with-npm) npm ci --prefix .venv/logql $(NPM_QUIET) --ignore-scripts >/dev/null
+	@touch $@
+
 # --- the product ----------------------------------------------------------------------------------------------------
 
 .PHONY: rehearse
@@ -110,6 +128,7 @@ bench: envs ## Benchmarks: figures only, nothing is asserted
 	@for line in $(AIRFLOWS); do .venv/bin/python benchmarks/preflight.py --airflow $$line; done
 	@for line in $(AIRFLOWS); do .venv/bin/python -m benchmarks.status --airflow $$line; done
 	@for line in $(AIRFLOWS); do .venv/bin/python -m benchmarks.rehydrate --airflow $$line; done
+	@.venv/bin/python benchmarks/loki.py
 
 # --- upkeep ---------------------------------------------------------------------------------------------------------
 
@@ -128,10 +147,13 @@ lock: ## Resolve requirements/*.in into requirements/*.lock (UPGRADE=1: newest v
 	$(COMPILE) -o requirements/dev.lock --extra rehearse -c requirements/bootstrap.lock pyproject.toml requirements/dev.in; \
 	$(COMPILE) --no-deps -o requirements/kube.lock requirements/kube.in; \
 	$(COMPILE) -o requirements/browser.lock -c requirements/dev.lock requirements/browser.in; \
+	$(COMPILE) -o requirements/node.lock requirements/node.in; \
 	for line in $(AIRFLOWS); do \
 	  $(COMPILE) -o requirements/airflow-$$line.lock pyproject.toml requirements/airflow-$$line.in; \
 	done
-	@! grep -nE '://|file:|^-|^[./]' requirements/*.lock || { echo "a lock names an index or a path" >&2; exit 1; }
+	@$(with-npm) cd requirements/logql && $(if $(UPGRADE),rm -f package-lock.json &&) npm install $(NPM_QUIET) \
+	  --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts >/dev/null
+	@! grep -nE '://|file:|^-|^[./]' requirements/*.lock requirements/logql/package-lock.json || { echo "a lock names an index or a path" >&2; exit 1; }
 
 .PHONY: clean
 clean: ## Remove environments, caches and rehearsal folders

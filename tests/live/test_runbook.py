@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.commands import ROOT, Done
 from tests.support.kube.production import NAMESPACE, RELEASE, Production, production
+from tests.support.loki.server import fake_loki
 from tests.support.object_store import owner
 from tests.support.walk import OFFLOADED, THRESHOLD, Walk
 from xcomctl.model.phases import BASE_XCOM, OBJECT_STORAGE_BACKEND, Phase
@@ -132,6 +134,19 @@ def test_the_pre_flight_passes(prod: Production) -> None:
 def test_the_pre_flight_of_the_signals_passes(prod: Production) -> None:
     done = in_a_pod(prod, one("xcom_flip_preflight.py", "…"))
     assert done.code == 0, done.out + done.err
+
+
+def test_the_lines_about_xcoms_are_read_from_loki(prod: Production) -> None:
+    """As it is printed, with a pod's Python: lines that it finds, and only these; nothing where there is nothing."""
+    with fake_loki() as loki:
+        now = time.time_ns() - 10**9
+        loki.push({"namespace": NAMESPACE}, [(now, "all is well"), (now + 1, "cannot store the XCom")])
+        line = f"LOKI_ADDR={loki.url} {one('loki_query.py')}"
+        done = prod.inside(line, folder=ROOT)
+        assert done.code == 0 and done.out.count("\n") == 1 and "cannot store the XCom" in done.out, done.out + done.err
+        loki.clear()
+        done = prod.inside(line, folder=ROOT)
+        assert (done.code, done.out) == (0, "") and "that says nothing" in done.err
 
 
 def test_the_run_is_read_back(prod: Production) -> None:

@@ -25,8 +25,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "is given.",
         epilog="Exit codes: 0 ok; 2 usage; with --check 3 a right is missing, 5 the cluster does not say.",
     )
-    parser.add_argument("--change", action="store_true", help="for commands that change something, too (default: for reading)")  # fmt: skip
-    parser.add_argument("-n", "--namespace", metavar="NS", help="the namespace of Airflow")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--change", action="store_true", help="for commands that change something, too (default: for reading)")  # fmt: skip
+    what.add_argument("--logs", action="store_true", help="for `xcomctl logs` alone, in the namespace of Loki")
+    parser.add_argument("-n", "--namespace", metavar="NS", help="the namespace of Airflow; with --logs that of Loki")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--user", metavar="NAME", help="who gets it")
     who.add_argument("--group", metavar="NAME", help="who gets it")
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         return _check(args)
     if args.kube_context is not None or args.kubeconfig is not None:
         args.usage_error("--context and --kubeconfig go with --check: a Role is printed without a cluster")
-    print(rbac.manifest(change=args.change, namespace=args.namespace, subject=_subject(args)), end="")
+    print(rbac.manifest(change=args.change, namespace=args.namespace, subject=_subject(args), logs=args.logs), end="")
     return Verdict.OK.exit_code
 
 
@@ -62,7 +64,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.kube_context is None and (current := kubectl.current_context()):
         print(f"xcomctl: namespace {args.namespace} in the kube context {current}", file=sys.stderr)
     missing = False
-    for rule in rbac.rules(change=args.change):
+    for rule in rbac.logs_rules() if args.logs else rbac.rules(change=args.change):
         for verb, resource in rule.rights:
             has = kubectl.may(verb, resource)
             missing |= not has

@@ -16,6 +16,8 @@ from typing import Any
 
 from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.kubectl import Kubectl
+from xcomctl.deployment.loki_entry import LokiEntry
+from xcomctl.deployment.loki_entry import read as read_loki
 from xcomctl.deployment.pods import COMPONENTS
 from xcomctl.deployment.reach.command import CommandReach
 from xcomctl.deployment.reach.interface import Reach
@@ -89,6 +91,7 @@ class Deployment:
     journal: Path | str | None = None
     carrier: CarrierFiles | None = None
     pods: Wanted | None = None
+    loki: LokiEntry | None = None
 
     def without_contexts(self) -> tuple[str, str]:
         """Message and hint for a command that needs a context where this deployment has none."""
@@ -146,7 +149,7 @@ def names(file: Path | None = None) -> list[str]:
 
 
 def _deployment(name: str, path: Path, table: _Table) -> Deployment:
-    table.knows("contexts", "settings", "api", "journal", "carrier", "namespace", *_OF_PODS)
+    table.knows("contexts", "settings", "api", "loki", "journal", "carrier", "namespace", *_OF_PODS)
     contexts = []
     for position, entry in enumerate(table.tables("contexts"), 1):
         entry.knows("name", "via", "python")
@@ -176,7 +179,24 @@ def _deployment(name: str, path: Path, table: _Table) -> Deployment:
         journal=journal if journal is None or is_url(journal) else path.parent / Path(journal).expanduser(),
         carrier=CarrierFiles(tuple(path.parent / Path(each).expanduser() for each in carrier)) if carrier else None,
         pods=_pods(name, path, table),
+        loki=_loki(name, path, table),
     )
+
+
+def _loki(name: str, path: Path, table: _Table) -> LokiEntry | None:
+    """Its kube context is the deployment's, so it takes a url or a namespace of Airflow's."""
+    if "loki" not in table.content:
+        return None
+    try:
+        found = read_loki(table.table("loki"), path.parent)
+    except ValueError as error:
+        raise DeploymentError(f"{path}: [deployments.{name}.loki]: {error}") from error
+    if found.url is None and "namespace" not in table.content:
+        raise DeploymentError(
+            f"{path}: [deployments.{name}.loki] has no url, and {name!r} names no cluster to look for one",
+            'url = "https://…"; or namespace and context of the deployment',
+        )
+    return found
 
 
 def _pods(name: str, path: Path, table: _Table) -> Wanted | None:

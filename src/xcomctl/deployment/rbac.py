@@ -12,7 +12,7 @@ from dataclasses import dataclass
 #: A verb and a resource, such as ``create`` and ``pods/exec``.
 Right = tuple[str, str]
 
-READ, CHANGE = "xcomctl-read", "xcomctl-change"
+READ, CHANGE, LOGS = "xcomctl-read", "xcomctl-change", "xcomctl-logs"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,17 @@ _READS = (
     Rule("apps", "statefulsets", ("list",), "the same of workers and triggerers that keep a volume"),
 )
 _CHANGES = (Rule("", "pods", ("create", "delete"), "short-lived pods of its own, which are removed again"),)
+#: In the namespace of Loki, which is seldom Airflow's.
+_LOGS = (
+    Rule("", "services", ("get", "list"), "find Loki's Service"),
+    Rule("", "pods", ("get", "list"), "find a pod behind it"),
+    Rule("", "pods/portforward", ("create", "get"), "forward a port to it"),
+)
+
+
+def logs_rules() -> tuple[Rule, ...]:
+    """What ``xcomctl logs`` needs where Loki is, unless it is given an address."""
+    return _LOGS
 
 
 def rules(*, change: bool) -> tuple[Rule, ...]:
@@ -61,12 +72,13 @@ def is_read(right: Right) -> bool:
     return any(right in rule.rights for rule in _READS)
 
 
-def manifest(*, change: bool, namespace: str | None, subject: Subject | None) -> str:
-    """The Role, and the RoleBinding where somebody is named, as YAML for ``kubectl apply -f -``."""
-    name = CHANGE if change else READ
+def manifest(*, change: bool, namespace: str | None, subject: Subject | None, logs: bool = False) -> str:
+    """The Role, and the RoleBinding where somebody is named, as YAML for ``kubectl apply -f -``. ``logs``: of Loki's
+    namespace, and of nothing else."""
+    name = LOGS if logs else CHANGE if change else READ
     place = () if namespace is None else (f"  namespace: {json.dumps(namespace)}",)
     lines = ["apiVersion: rbac.authorization.k8s.io/v1", "kind: Role", "metadata:", f"  name: {name}", *place, "rules:"]
-    for rule in rules(change=change):
+    for rule in _LOGS if logs else rules(change=change):
         lines += [f"  # {rule.why}", f'  - apiGroups: ["{rule.group}"]', f"    resources: [{rule.resource}]", f"    verbs: {_listed(rule.verbs)}"]  # fmt: skip
     if subject is None:
         return "\n".join(

@@ -32,16 +32,20 @@ class Attempt:
 
 
 class Access:
-    """The rules of a Role, for every namespace, and what is denied in spite of them."""
+    """The rules of a Role, for every namespace unless some are named, and what is denied in spite of them."""
 
     def __init__(self) -> None:
         self.rules: Sequence[Mapping[str, Any]] = ADMIN
         #: Pairs of a verb and a resource: ``("create", "pods/exec")``.
         self.denied: set[tuple[str, str]] = set()
+        #: Where the rules hold, as those of a Role; ``None``: everywhere.
+        self.namespaces: set[str] | None = None
 
     def allows(self, attempt: Attempt) -> bool:
         """Whether it is allowed."""
         if (attempt.verb, attempt.resource) in self.denied:
+            return False
+        if self.namespaces is not None and attempt.namespace not in self.namespaces:
             return False
         return any(
             _names(rule["apiGroups"], attempt.group)

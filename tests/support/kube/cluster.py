@@ -49,6 +49,7 @@ class Cluster:
         self._kubelet = Kubelet(self._store, folder / "pods", self.images)
         self._controllers = Controllers(self._store, self._kubelet.delete)
         self._execs = Execs(self._store, self._kubelet)
+        self._port_forward = PortForward(self._store)
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -112,6 +113,15 @@ class Cluster:
         """What was exec'd: pod, container, command."""
         return self._ask(lambda: list(self._execs.ran))
 
+    def cut_forwards(self) -> int:
+        """Every connection of a port-forward breaks; how many there were."""
+        return self._ask(self._port_forward.cut)
+
+    @property
+    def forwards(self) -> list[str]:
+        """The pods to which a port was forwarded, each time that it was."""
+        return self._ask(lambda: list(self._port_forward.led_to))
+
     # -- the server
 
     def start(self) -> None:
@@ -132,7 +142,7 @@ class Cluster:
         discovery.add_routes(application.router)
         application.router.add_post(_REVIEWS, self._review)
         self._execs.add_routes(application.router)
-        PortForward(self._store).add_routes(application.router)
+        self._port_forward.add_routes(application.router)
         Resources(self._store, self._kubelet.delete).add_routes(application.router)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()

@@ -20,6 +20,16 @@ class PortForward:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._open: list[web.Request] = []
+        #: The pods to which a port was forwarded, each time that it was.
+        self.led_to: list[str] = []
+
+    def cut(self) -> int:
+        """Every connection breaks, as when the API server is replaced; how many there were."""
+        for request in self._open:
+            if request.transport is not None:
+                request.transport.abort()
+        return len(self._open)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve it; before the routes of objects."""
@@ -31,6 +41,15 @@ class PortForward:
             return answers.not_found(kinds.POD, place["name"])
         socket = web.WebSocketResponse(protocols=(_PROTOCOL,), max_msg_size=0)
         await socket.prepare(request)
+        self._open.append(request)
+        self.led_to.append(place["name"])
+        try:
+            await self._serve(socket)
+        finally:
+            self._open.remove(request)
+        return socket
+
+    async def _serve(self, socket: web.WebSocketResponse) -> None:
         waiting: dict[str, Stream] = {}
         pipes: list[asyncio.Task[None]] = []
 
@@ -50,7 +69,6 @@ class PortForward:
         for pipe in pipes:
             pipe.cancel()
         await asyncio.gather(*pipes, return_exceptions=True)
-        return socket
 
 
 async def _pipe(connection: Connection, data: Stream, error: Stream) -> None:

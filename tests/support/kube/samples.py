@@ -47,6 +47,22 @@ def deployment(
     }
 
 
+def loki(
+    port: int, name: str = "loki", namespace: str = "monitoring", component: str = "", **spec: Any
+) -> list[Object]:
+    """A Loki that listens on this port of the machine: its pod, and the Service in front, labelled as its chart does it."""
+    labels = {"app.kubernetes.io/name": "loki", "app.kubernetes.io/instance": name.partition("-")[0]}
+    labels |= {"app.kubernetes.io/component": component} if component else {}
+    ports = [{"name": "http-metrics", "port": 3100, "targetPort": port, "protocol": "TCP"}]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"clusterIP": "10.0.0.7", "ports": ports, "selector": {"one": name}, **spec},
+    }
+    return [pod(f"{name}-0", {**labels, "one": name}, [container("loki")], namespace), service]
+
+
 def official(component: str, release: str = "airflow") -> dict[str, str]:
     """The labels that the official chart gives a component's pods."""
     return {"tier": "airflow", "component": component, "release": release}

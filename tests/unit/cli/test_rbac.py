@@ -87,6 +87,20 @@ def test_the_binding(
     assert binding["subjects"] == [subject] and binding["roleRef"]["name"] == "xcomctl-change"
 
 
+def test_the_role_for_loki_is_one_of_its_own(kube: Cluster, desk: Tools, capsys: pytest.CaptureFixture[str]):
+    text = printed(capsys, "--logs", "-n", "airflow", "--group", "on-call")
+    role, binding = json.loads(desk.kubectl("apply", "-f", "-", "-o", "json", stdin=text.encode()).stdout)["items"]
+    assert role["metadata"]["name"] == binding["roleRef"]["name"] == "xcomctl-logs"
+    assert {resource for rule in role["rules"] for resource in rule["resources"]} == {
+        "services",
+        "pods",
+        "pods/portforward",
+    }
+    kube.access.denied = {("get", "pods/portforward")}
+    assert main(["rbac", "--check", "--logs", "-n", "airflow"]) == Verdict.FAILED.exit_code
+    assert "FAIL  get pods/portforward: forward a port to it\n" in capsys.readouterr().out
+
+
 def test_it_works_without_a_cluster(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "")
     text = printed(capsys)

@@ -10,6 +10,7 @@ from xcomctl.deployment import deployments
 from xcomctl.deployment.carriers.named import CarrierFiles
 from xcomctl.deployment.deployments import ApiEntry, ContextEntry, DeploymentError, SettingsEntry, find_file, load
 from xcomctl.deployment.kubectl import Kubectl
+from xcomctl.deployment.loki_entry import LokiEntry
 from xcomctl.deployment.reach.kubernetes import Wanted
 
 WHOLE = """
@@ -161,3 +162,46 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load("staging")
     with pytest.raises(DeploymentError, match="cannot read"):
         load("staging", tmp_path / "missing.toml")
+
+
+def test_where_its_loki_is(file: Path) -> None:
+    file.write_text(
+        WHOLE + "[deployments.staging.loki]\nurl = 'https://loki'\ntenant = 'ops'\nusername = 'me'\n"
+        "password_env = 'P'\ntoken_env = 'T'\nca_file = 'ca.pem'\n"
+    )
+    assert load("staging", file).loki == LokiEntry("https://loki", "ops", "me", "P", "T", file.parent / "ca.pem")
+    file.write_text(PODS + "[deployments.staging.loki]\nservice = 'loki-gateway:80'\nnamespace = 'monitoring'\n")
+    assert load("staging", file).loki == LokiEntry(service="loki-gateway:80", namespace="monitoring")
+    file.write_text(PODS + "[deployments.staging.loki]\n")
+    assert load("staging", file).loki == LokiEntry()
+    file.write_text(WHOLE + "[deployments.staging.loki]\nurl = 'https://loki'\nselector = ' {job=\"airflow\"}'\n")
+    assert load("staging", file).loki == LokiEntry("https://loki", selector='{job="airflow"}')
+    file.write_text(PODS)
+    assert load("staging", file).loki is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("url = 1", "must be a string"),
+        ("password = 'x'", "has a key 'password' that means nothing"),
+        ("url = 'http://l'\nservice = 'x'", "one of them"),
+        ("selector = 'airflow'", "is no stream selector"),
+        ("selector = '{}'", "is no stream selector"),
+        ('selector = \'{a="b"} |= "x"\'', "is no stream selector"),
+        ("selector = 'sum(rate({a=\"b\"}[5m]))'", "is no stream selector"),
+        ("service = 'Not A Name'", "is not of the form"),
+        ("service = 'a/b'\nnamespace = 'c'", "its service is in a, and its namespace is c"),
+    ],
+)
+def test_a_loki_that_makes_no_sense(file: Path, text: str, said: str) -> None:
+    file.write_text(PODS + f"[deployments.staging.loki]\n{text}\n")
+    with pytest.raises(DeploymentError, match=said):
+        load("staging", file)
+
+
+def test_a_loki_needs_a_cluster_or_a_url(file: Path) -> None:
+    file.write_text("[deployments.staging.loki]\nservice = 'loki'\n")
+    with pytest.raises(DeploymentError, match="names no cluster") as caught:
+        load("staging", file)
+    assert "url" in caught.value.hint
