@@ -7,9 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support import measurements
+
+# Tests assert nothing on wall time, neither how long an example takes nor how long it takes to make one: CI is busy.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 # Whoever runs the tests in the background of a shell script has SIGINT ignored, here and in every child.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

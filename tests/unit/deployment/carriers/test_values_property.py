@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from hypothesis import event, example, given, settings
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML, YAMLError
 
@@ -137,7 +137,6 @@ def without_ours(value: Any) -> Any:
     return value
 
 
-@settings(deadline=None)
 @given(files(), changes)
 @example(b"env:\n- name: AIRFLOW__CORE__XCOM_BACKEND\n  value: x", {BACKEND.env: None, THRESHOLD.env: "5"})
 def test_an_edit_followed_by_its_inverse_restores_every_byte(content: bytes, wanted: dict[str, str | None]) -> None:
