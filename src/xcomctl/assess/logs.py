@@ -104,21 +104,20 @@ def _count(found: Found, line: Line) -> None:
     found.last_ns = line.at_ns
 
 
-def checks(found: Found, place: str = "") -> tuple[Check, ...]:
+def checks(found: Found, look: str) -> tuple[Check, ...]:
     """The gate ``--expect-none``: that the selector sees lines, that the query finds none, and that none may be missing.
 
-    ``place`` has the options that lead to the same Loki, for the commands that are hinted at.
+    ``look`` is the command that shows which labels there are.
     """
-    return (*_looked_at(found, place), _complete(found))
+    return (*_looked_at(found, look), _complete(found))
 
 
-def _looked_at(found: Found, place: str) -> Iterable[Check]:
+def _looked_at(found: Found, look: str) -> Iterable[Check]:
     title = "the selector sees lines in that time"
     selector, when = found.asked.selector, found.window.said
     if not found.newest_ns and not found.lines:
         detail = f"{selector} sees no line at all {when}: a wrong label also finds nothing (F46)"
-        hint = f"xcomctl logs --labels --since 24h{place}"
-        yield Check(SEEN, _CATEGORY, title, Status.SKIP, detail, hint, data={"selector": selector})
+        yield Check(SEEN, _CATEGORY, title, Status.SKIP, detail, look, data={"selector": selector})
         yield Check(NONE_FOUND, _CATEGORY, "no line is found", Status.SKIP, "not looked for: it would prove nothing")
         return
     at = moment(found.newest_ns or found.last_ns)

@@ -8,7 +8,6 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xcomctl.cli.logs_options import (
@@ -21,7 +20,7 @@ from xcomctl.cli.logs_options import (
     selector_of,
     window_of,
 )
-from xcomctl.model.verdicts import Check, Verdict
+from xcomctl.model.verdicts import Verdict
 
 if TYPE_CHECKING:
     from xcomctl.assess.log_query import Asked, Window
@@ -113,7 +112,7 @@ def _lines(loki: Loki, asked: Asked, window: Window, args: argparse.Namespace) -
 def _ended(loki: Loki, found: Found, writer: Lines, args: argparse.Namespace) -> int:
     from xcomctl.assess import logs
 
-    gate = _gate(found, args) if args.expect_none else ()
+    gate = logs.checks(found, labels_command(args, found.window)) if args.expect_none else ()
     verdict = logs.gate_verdict(gate) if gate else found.verdict
     writer.end(logs.to_json(found, gate, verdict))
     if gate and args.output != "json":
@@ -128,17 +127,6 @@ def _ended(loki: Loki, found: Found, writer: Lines, args: argparse.Namespace) ->
     if found.at_limit:
         tell(f"there are more lines than --limit {args.limit}")
     return verdict.exit_code
-
-
-def _gate(found: Found, args: argparse.Namespace) -> tuple[Check, ...]:
-    from xcomctl.assess import logs
-
-    def hinted(check: Check) -> Check:
-        return (
-            replace(check, hint=labels_command(args, found.window)) if check.id == logs.SEEN and check.hint else check
-        )
-
-    return tuple(map(hinted, logs.checks(found)))
 
 
 def _say_missing(sentences: Iterable[str]) -> None:

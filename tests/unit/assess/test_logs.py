@@ -13,6 +13,8 @@ from xcomctl.clients.loki import FixedAddress, Login, Loki
 from xcomctl.errors import UserError
 from xcomctl.model.verdicts import Status, Verdict
 
+LOOK = "xcomctl logs --labels"
+
 QUERY = '{app="a"} |= "bad"'
 NOON_NS = 1_780_747_200_000_000_000
 WINDOW = Window(NOON_NS, NOON_NS + 9_000_000_000)
@@ -37,7 +39,7 @@ def ask(
 
 
 def verdict_and_statuses(found: logs.Found) -> tuple[Verdict, dict[str, Status]]:
-    gate = logs.checks(found)
+    gate = logs.checks(found, LOOK)
     return logs.gate_verdict(gate), {check.id: check.status for check in gate}
 
 
@@ -66,7 +68,7 @@ def test_the_gate(server: FakeLoki) -> None:
     assert verdict_and_statuses(wrong) == (
         Verdict.INCONCLUSIVE, {logs.SEEN: Status.SKIP, logs.NONE_FOUND: Status.SKIP, logs.COMPLETE: Status.OK},
     )  # fmt: skip
-    assert "F46" in logs.checks(wrong)[0].detail and "--labels" in logs.checks(wrong)[0].hint
+    assert "F46" in logs.checks(wrong, LOOK)[0].detail and "--labels" in logs.checks(wrong, LOOK)[0].hint
 
 
 def test_what_breaks_in_the_middle_is_never_clean(server: FakeLoki) -> None:
@@ -86,7 +88,7 @@ def test_what_breaks_in_the_middle_is_never_clean(server: FakeLoki) -> None:
     verdict, statuses = verdict_and_statuses(found)
     assert verdict is Verdict.FAILED and statuses[logs.COMPLETE] is Status.SKIP  # what was found was found
     found.lines, found.newest_ns = 0, 5
-    assert logs.gate_verdict(logs.checks(found)) is Verdict.INCONCLUSIVE
+    assert logs.gate_verdict(logs.checks(found, LOOK)) is Verdict.INCONCLUSIVE
 
 
 def test_a_refusal_in_the_middle_is_told_once(server: FakeLoki) -> None:
@@ -109,7 +111,7 @@ def test_a_refusal_in_the_middle_is_told_once(server: FakeLoki) -> None:
 def test_the_gate_says_whether_it_is_known_how_far_back_loki_looks(server: FakeLoki, told: bool) -> None:
     server.rules.publishes_limits = told
     found, _ = ask(server)
-    complete = logs.checks(found)[-1]
+    complete = logs.checks(found, LOOK)[-1]
     assert found.lookback_unknown is not told and complete.data == {"lookback_unknown": not told}
     assert ("does not tell" in complete.detail) is not told
 
@@ -128,7 +130,7 @@ def test_what_is_followed_is_given_once_and_up_to_a_limit(server: FakeLoki) -> N
 
 def test_json_has_the_question_and_the_verdict(server: FakeLoki) -> None:
     found, _ = ask(server)
-    gate = logs.checks(found)
+    gate = logs.checks(found, LOOK)
     record = logs.to_json(found, gate, logs.gate_verdict(gate))
     assert record["query"] == QUERY and record["selector"] == '{app="a"}' and record["count"] == 7
     assert (record["from"], record["to"]) == ("2026-06-06T12:00:00Z", "2026-06-06T12:00:09Z")
