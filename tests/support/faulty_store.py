@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.loopback import LoopbackServer
 
 #: 503 as S3 says it.
 STATUS = "status"
@@ -164,12 +166,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-
 @contextmanager
 def faulty_store(endpoint: str) -> Iterator[FaultyStore]:
     """A proxy in front of the S3 server at that endpoint, on a free loopback port."""
@@ -177,7 +173,7 @@ def faulty_store(endpoint: str) -> Iterator[FaultyStore]:
     assert parts.hostname is not None
     assert parts.port is not None
     store = FaultyStore((parts.hostname, parts.port))
-    with _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"store": store})) as server:
+    with LoopbackServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"store": store})) as server:
         store.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
         serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         serving.start()

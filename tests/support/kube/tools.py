@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.support.kube import binaries
 from tests.support.kube.cluster import Cluster
 
@@ -27,6 +29,11 @@ class Tools:
             "HOME": str(self.folder),
             "KUBECONFIG": str(self.cluster.kubeconfig),
         }
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have this process, and what it starts, sit at this desk for a test."""
+        for name in ("PATH", "HOME", "KUBECONFIG"):
+            monkeypatch.setenv(name, self.environment[name])
 
     def kubectl(self, *words: str, stdin: bytes = b"", timeout: float = 90) -> subprocess.CompletedProcess[str]:
         """One command, to its end. Output that is no UTF-8 is no output of kubectl."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -18,6 +18,7 @@ from tests.support.loki.answers import Said, go_duration, prometheus_duration, s
 from tests.support.loki.logql import ParseError, Query, parse
 from tests.support.loki.rules import HOUR_NS, Fault, Rules
 from tests.support.loki.store import Streams
+from tests.support.loopback import LoopbackServer
 
 API = "/loki/api/v1"
 QUERY_RANGE = f"{API}/query_range"
@@ -267,17 +268,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-
 @contextmanager
 def fake_loki(rules: Rules | None = None, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[FakeLoki]:
     """A Loki on a loopback port, a free one unless told."""
     loki = FakeLoki(rules or Rules())
-    with _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"loki": loki})) as server:
+    with LoopbackServer(("127.0.0.1", port), type("Handler", (_Handler,), {"loki": loki})) as server:
         loki.port = server.server_address[1]
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)

@@ -28,8 +28,7 @@ def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
         running.put(pod("s-0", official("scheduler"), [container("scheduler", {"OF": "scheduler"})]))
         running.put(pod("w-0", official("worker"), [container("worker", {"OF": "worker"})]))
         desk = tools(running, binaries.NEWER, tmp_path / "desk")
-        for name in ("PATH", "HOME", "KUBECONFIG"):
-            monkeypatch.setenv(name, desk.environment[name])
+        desk.use(monkeypatch)
         yield running
 
 

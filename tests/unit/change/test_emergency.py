@@ -49,8 +49,7 @@ def kube(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture(params=binaries.VERSIONS)
 def desk(request: pytest.FixtureRequest, kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     found = tools(kube, request.param, tmp_path / "desk")
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, found.environment[name])
+    found.use(monkeypatch)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -10,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support import waiting
 from tests.support.kube import binaries, cluster, samples
 from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
@@ -76,17 +78,12 @@ def kube(tmp_path: Path, loki: FakeLoki, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield running
 
 
+until = functools.partial(waiting.until, timeout_s=120, every_s=0.01)
+
+
 def use(kube: Cluster, version: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = tools(kube, version, folder)
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, found.environment[name])
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
+    found.use(monkeypatch)
 
 
 def kubectls(parent: int) -> list[psutil.Process]:

@@ -46,8 +46,7 @@ def kube(tmp_path: Path, loki: FakeLoki, monkeypatch: pytest.MonkeyPatch) -> Ite
     with cluster.running(tmp_path / "cluster", {samples.AIRFLOW: Image()}) as running:
         running.put(*samples.loki(loki.port))
         found = tools(running, binaries.NEWER, tmp_path / "desk")
-        for name in ("PATH", "HOME", "KUBECONFIG"):
-            monkeypatch.setenv(name, found.environment[name])
+        found.use(monkeypatch)
         yield running
 
 

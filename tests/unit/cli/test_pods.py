@@ -26,8 +26,7 @@ def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     image = Image({"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"})
     with cluster.running(tmp_path / "cluster", {AIRFLOW: image}) as running:
         desk = tools(running, binaries.OLDER, tmp_path / "desk")
-        for name in ("PATH", "HOME", "KUBECONFIG"):
-            monkeypatch.setenv(name, desk.environment[name])
+        desk.use(monkeypatch)
         running.put(
             pod("s-1", official("scheduler"), [container("scheduler")]),
             pod("w-0", official("worker"), [container("worker", command=["false"])]),

@@ -33,8 +33,7 @@ def kube(tmp_path: Path):
 @pytest.fixture
 def desk(kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     found = tools(kube, binaries.NEWER, tmp_path / "desk")
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, found.environment[name])
+    found.use(monkeypatch)
     return found
 
 

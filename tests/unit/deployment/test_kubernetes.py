@@ -6,8 +6,7 @@ import os
 import re
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
 from tests.support.kube.samples import AIRFLOW, community, container, deployment, official, pod
 from tests.support.kube.tools import Tools, tools
+from tests.support.waiting import until
 from xcomctl.deployment import kubectl as kube_module
 from xcomctl.deployment.agent_errors import AgentDied, NoPython, ReachFailed
 from xcomctl.deployment.agent_session import AgentSession
@@ -39,21 +39,13 @@ def kube(tmp_path: Path) -> Iterator[Cluster]:
 
 def desk_of(kube: Cluster, version: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     desk = tools(kube, version, folder)
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, desk.environment[name])
+    desk.use(monkeypatch)
     return desk
 
 
 @pytest.fixture(autouse=True)
 def desk(kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     return desk_of(kube, binaries.NEWER, tmp_path / "desk", monkeypatch)
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def asked(kube: Cluster) -> list[tuple[str, str]]:

@@ -107,8 +107,7 @@ def test_names(text: str, found: tuple[str | None, str, int | None] | None) -> N
 def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     with cluster.running(tmp_path / "cluster", {}) as running:
         found = tools(running, binaries.NEWER, tmp_path / "desk")
-        for name in ("PATH", "HOME", "KUBECONFIG"):
-            monkeypatch.setenv(name, found.environment[name])
+        found.use(monkeypatch)
         yield running
 
 

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
 from tests.support.kube.tools import tools
 from tests.support.loki import FakeLoki, fake_loki
+from tests.support.waiting import until
 from xcomctl.deployment import loki_services, port_forward, rbac
 from xcomctl.deployment.kubectl import Forbidden, Kubectl, KubectlError, NotThere
 from xcomctl.deployment.port_forward import PortForward
@@ -61,15 +61,7 @@ def age(request: pytest.FixtureRequest) -> str:
 def desk(kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     version = request.getfixturevalue("age") if "age" in request.fixturenames else binaries.NEWER
     found = tools(kube, version, tmp_path / "desk")
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, found.environment[name])
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+    found.use(monkeypatch)
 
 
 def kubectls(parent: int | None = None) -> list[psutil.Process]:

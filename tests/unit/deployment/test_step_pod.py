@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
 from tests.support.kube.samples import AIRFLOW, container, official, pod
 from tests.support.kube.tools import Tools, tools
+from tests.support.waiting import until
 from xcomctl.deployment import rbac, step_pod
 from xcomctl.deployment.agent_errors import AgentDied, ReachFailed
 from xcomctl.deployment.agent_session import AgentSession
@@ -62,16 +63,8 @@ def kube(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture(params=[binaries.NEWER], autouse=True)
 def desk(request: pytest.FixtureRequest, kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     found = tools(kube, request.param, tmp_path / "desk")
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, found.environment[name])
+    found.use(monkeypatch)
     return found
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def there(kube: Cluster) -> list[str]:

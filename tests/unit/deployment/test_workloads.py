@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
 from tests.support.kube.samples import AIRFLOW, container, deployment, official
 from tests.support.kube.tools import Tools, tools
+from tests.support.waiting import until
 from xcomctl.change import pods_seen
 from xcomctl.deployment.kubectl import Kubectl
 from xcomctl.deployment.reach.kubernetes import KubernetesReach, Wanted
@@ -34,16 +34,8 @@ def kube(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def desk(kube: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     found = tools(kube, binaries.NEWER, tmp_path / "desk")
-    for name in ("PATH", "HOME", "KUBECONFIG"):
-        monkeypatch.setenv(name, found.environment[name])
+    found.use(monkeypatch)
     return found
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def under_way() -> dict[str, str]:

@@ -10,8 +10,7 @@ import signal
 import socket
 import socketserver
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
 from tests.support.kube.samples import AIRFLOW, container, deployment, pod
 from tests.support.kube.tools import Tools, tools
+from tests.support.waiting import until
 
 CHART = {
     "Chart.yaml": "apiVersion: v2\nname: small\nversion: 1.0.0\n",
@@ -55,13 +55,6 @@ def kube(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture(params=binaries.VERSIONS)
 def desk(request: pytest.FixtureRequest, kube: Cluster, tmp_path: Path) -> Tools:
     return tools(kube, request.param, tmp_path / "desk")
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:
