@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from xcomctl.deployment.agent_errors import AgentError, NoAirflow, NoStepPod, RequestFailed
 from xcomctl.deployment.agent_session import ABANDON_GRACE_S, CLOSE_GRACE_S, AgentSession
@@ -43,6 +43,17 @@ def all_at_once(jobs: Sequence[Callable[[], _T]], give_up: Callable[[], None]) -
                 future.cancel()
             give_up()
             raise
+
+
+def told(waiting: Callable[[str], None]) -> Callable[[Mapping[str, Any]], None]:
+    """What to do with an agent's signs of life: say them as what is waited for."""
+
+    def tell(message: Mapping[str, Any]) -> None:
+        done = message.get("done")
+        if message.get("message"):
+            waiting(str(message["message"]) if done is None else f"{message['message']}: {done:,} so far")
+
+    return tell
 
 
 class Context:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xcomctl.assess.fleet import Fleet
+from xcomctl.assess.fleet import Fleet, told
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.journal.interface import Where
 from xcomctl.journal.local import entry_now
@@ -48,7 +48,7 @@ def scan(
     started = time.monotonic()
 
     def ask(session: AgentSession) -> Scanned:
-        stream = session.stream(requests.REFERENCE_OBJECTS, {**query.to_json(), **more}, _told(waiting))
+        stream = session.stream(requests.REFERENCE_OBJECTS, {**query.to_json(), **more}, told(waiting))
         for record in stream:
             each(RefItem.from_json(record))
         totals = RefTotals.from_json(stream.result())
@@ -63,21 +63,12 @@ def at_risk(
     """Ask for the runs at risk; ``each`` gets every run as it comes, unfinished ones first."""
 
     def ask(session: AgentSession) -> AtRiskAnswer:
-        stream = session.stream(requests.AT_RISK, {**query.to_json(), **more}, _told(waiting))
+        stream = session.stream(requests.AT_RISK, {**query.to_json(), **more}, told(waiting))
         for record in stream:
             each(AtRiskRun.from_json(record))
         return AtRiskAnswer.from_json(stream.result())
 
     return fleet.with_database(ask)
-
-
-def _told(waiting: Waiting) -> Callable[[Mapping[str, Any]], None]:
-    def tell(message: Mapping[str, Any]) -> None:
-        done = message.get("done")
-        if message.get("message"):
-            waiting(str(message["message"]) if done is None else f"{message['message']}: {done:,} so far")
-
-    return tell
 
 
 def is_whole(query: RefsQuery) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from xcomctl.journal.interface import Where
 
 _SIZES = {"": 1, "B": 1, "K": 10**3, "KB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9, "T": 10**12, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
+_SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(r"([0-9]{1,6})([smhdw])")
 _SIZE = re.compile(r"([0-9]+)\s*([A-Za-z]*)")
 #: The options of a command that takes a deployment and no contexts, as if none was given.
 NOTHING: dict[str, Any] = {"via": [], "python": None, **pods.NOTHING}
@@ -119,13 +121,35 @@ def spelled(args: argparse.Namespace) -> str:
     secrets."""
     from xcomctl.model.redaction import redact
 
-    words = ["-D", args.deployment] if args.deployment else []
+    words: list[str] = []
     for prefix in args.via:
         words += ["--via", redact(prefix)]
     words += pods.spelled(args)
     words += ["--python", args.python] if args.python else []
-    words += ["--config", str(args.config)] if args.config else []
-    words += ["--journal", redact(args.journal)] if args.journal else []
+    return _named(args) + _typed(words) + _configured(args) + spelled_journal(args)
+
+
+def spelled_record(args: argparse.Namespace) -> str:
+    """The options that name the same deployment and the same journal, for a command that asks no context."""
+    return _named(args) + _configured(args) + spelled_journal(args)
+
+
+def spelled_journal(args: argparse.Namespace) -> str:
+    """``--journal`` as it was given, to be put behind a command; without secrets, empty if there is none."""
+    from xcomctl.model.redaction import redact
+
+    return _typed(["--journal", redact(args.journal)]) if args.journal else ""
+
+
+def _named(args: argparse.Namespace) -> str:
+    return _typed(["-D", args.deployment]) if args.deployment else ""
+
+
+def _configured(args: argparse.Namespace) -> str:
+    return _typed(["--config", str(args.config)]) if args.config else ""
+
+
+def _typed(words: Sequence[str]) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
@@ -221,7 +245,7 @@ def size(text: str) -> int:
     """A size in bytes, such as ``64MiB``, for argparse."""
     match = _SIZE.fullmatch(text.strip())
     unit = None if match is None else _SIZES.get(match[2].upper())
-    if match is None or unit is None or int(match[1]) < 1:
+    if match is None or unit is None or not 1 <= int(match[1][:20]) * unit < 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64MiB or 10GB")
     return int(match[1]) * unit
 
@@ -253,6 +277,18 @@ def time(text: str) -> datetime.datetime:
         return parse_time(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time with a zone, such as 2026-06-06T12:00:00Z") from None
+
+
+def since(text: str) -> datetime.datetime:
+    """How long ago, such as ``3d``, or a moment (in UTC, if it has no zone), for argparse."""
+    span = _SPAN.fullmatch(text.strip())
+    try:
+        if span is not None:
+            return datetime.datetime.now(datetime.UTC) - datetime.timedelta(**{_SPANS[span[2]]: int(span[1])})
+        moment = datetime.datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 2h, 3d, or such as 2026-06-06T12:00") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
 
 
 def _deployments(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections import deque
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from xcomctl.cli import contexts
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 NAME = "journal"
 SCHEMA = "xcomctl.journal-list/1"
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +33,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     contexts.add_deployment_options(parser, "a deployment of xcomctl.toml: what was done to it, in its journal")
     parser.add_argument("--journal", metavar="FILE", help="the journal, a file or a URL (default: the deployment's, else the user's own)")  # fmt: skip
     parser.add_argument("--action", metavar="NAME", help="only this action and its parts (rehearse, flip, …)")
-    parser.add_argument("--since", metavar="WHEN", type=_moment, help="only what was done since: 2h, 3d, or an ISO 8601 time (UTC)")  # fmt: skip
+    parser.add_argument("--since", metavar="WHEN", type=contexts.since, help="only what was done since: 2h, 3d, or an ISO 8601 time (UTC)")  # fmt: skip
     parser.add_argument("--last", metavar="N", type=_count, help="only the newest N of them")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format (default: text)")
     parser.add_argument("--fail-on-warn", action="store_true", help="exit with 4 if an entry of it is damaged")
@@ -141,17 +138,6 @@ def _phases(entry: JournalEntry) -> str:
     if not isinstance(target, str):
         return ""
     return f"{start} → {target}" if isinstance(start, str) else f"→ {target}"
-
-
-def _moment(text: str) -> datetime:
-    span = re.fullmatch(r"(\d{1,6})([smhdw])", text)
-    try:
-        if span:
-            return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: 2h, 3d, or such as 2026-06-06T12:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _count(text: str) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xcomctl.deployment.carriers.interface import Carrier
     from xcomctl.deployment.deployments import Deployment
 
+#: PostgreSQL and MySQL hold no more bytes in one value.
+_MOST = 10**9
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _AGE = re.compile(r"(\d+)([smhd])")
 
@@ -33,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--to", metavar="PHASE", required=True, choices=targets(), help="the phase: inline, dual-read or offload")  # fmt: skip
     carriers.add_options(what)
     what.add_argument("--path", metavar="URL", help="base path, such as s3://CONNECTION@BUCKET/xcom")
-    what.add_argument("--threshold", metavar="BYTES", type=_threshold, help="values from here up go into the store")
+    what.add_argument("--threshold", metavar="BYTES", type=threshold, help="values from here up go into the store")
     what.add_argument("--compression", metavar="CODEC", help="compression of objects; an empty one switches it off")
     gates = parser.add_argument_group("what a step is gated by")
     gates.add_argument("--rehearsal", metavar="FILE", type=Path, help="the report.json of a rehearsal (default: the journal's)")  # fmt: skip
@@ -97,13 +99,14 @@ def age(text: str) -> datetime.timedelta:
         raise argparse.ArgumentTypeError(f"{text!r} is too long an age") from None
 
 
-def _threshold(text: str) -> int:
+def threshold(text: str) -> int:
+    """A threshold in bytes, for argparse."""
     try:
         number = int(text)
     except ValueError:
         number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, 0 or more")
+    if not 0 <= number <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, from 0 to {_MOST:,}")
     return number
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from xcomctl.model.rehearsal import RehearsalReport
 from xcomctl.report import check_words, units
 from xcomctl.report import rehearsal_story as story
+from xcomctl.report.html_page import rendered
 from xcomctl.report.rehearsal_timeline import describe, lay_out
-from xcomctl.report.text import printable
 
 #: The two charts in the page: narrower than this many CSS pixels the second one is shown.
 _WIDE_PLOT_PX = 600.0
@@ -18,13 +16,8 @@ _ORPHANS_SHOWN = 50
 
 def to_html(report: RehearsalReport) -> str:
     """The whole report as one HTML document. Every text is escaped: nothing in a report can become markup."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # Control characters are no HTML: shown as \x1b, as everywhere else.
-    environment.finalize = lambda value: printable(value, keep_newlines=True) if type(value) is str else value
-    source = files("xcomctl.report").joinpath("templates/rehearsal.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(
+    return rendered(
+        "rehearsal.html.j2",
         report=report,
         check_words=check_words,
         story=story,

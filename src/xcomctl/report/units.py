@@ -35,6 +35,13 @@ def ago(value: float) -> str:
     return f"{whole} s"
 
 
+def days(value: float) -> str:
+    """A number of days: ``7 days``, ``1 day``, ``2.5 days``; what is less than one in hours: ``12 hours``."""
+    if value < 1:
+        return count(max(1, round(24 * value)), "hour")
+    return f"{value:.3g} day{'' if value == 1 else 's'}"
+
+
 def elapsed(value: float) -> str:
     """A duration that still runs, in whole seconds gone by: ``8 s``, ``1 min 42 s``."""
     whole = max(0, int(value))
@@ -49,6 +56,33 @@ def size(value: int | None) -> str:
 def memory(value: int | None) -> str:
     """A number of bytes of memory in binary units: ``3.1 GiB``; ``n/a`` for None."""
     return NOT_MEASURED if value is None else _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def share(value: float) -> str:
+    """A share in [0, 1] in percent: ``38.4 %``, ``< 0.001 %``. What is not all is never rounded to that: ``99.987 %``."""
+    if not math.isfinite(value):
+        return NOT_MEASURED
+    percent = 100 * value
+    apart = min(percent, 100 - percent)
+    if apart <= 0:
+        return "0 %" if percent <= 0 else "100 %"
+    if percent < 0.001:
+        return "< 0.001 %"
+    digits = min(6, max(1, 1 - math.floor(math.log10(apart))))
+    figure = f"{percent:.{digits}f}".rstrip("0").rstrip(".")
+    return "> 99.999999 %" if figure == "100" else f"{figure} %"
+
+
+def quantile(q: float) -> str:
+    """The name of a quantile: ``p50``, ``p99.9``."""
+    return f"p{100 * q:.8g}"
+
+
+def rate(per_day: float) -> str:
+    """How many a day: whole from ten on; what is less keeps a digit, and what is less than that is not none."""
+    if per_day >= 9.95 or per_day <= 0:
+        return number(round(per_day))
+    return f"{per_day:.1f}" if per_day >= 0.05 else "< 0.1"
 
 
 def number(value: int | None) -> str:

@@ -17,7 +17,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
-from tests.support import postgres
 from tests.support.lines import output_on
 from tests.support.run_database import BASE, text
 from xcomctl.metadata import revisions, swap
@@ -412,12 +411,6 @@ for _ in range(150):
     seen |= found
 print(*sorted(seen))
 """
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres.running() as url:
-        yield url
 
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])

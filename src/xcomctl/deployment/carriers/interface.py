@@ -6,8 +6,8 @@ import contextlib
 import difflib
 import os
 import re
+import secrets
 import stat
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -228,37 +228,46 @@ def read_content(path: Path) -> bytes:
         raise CarrierError(f"cannot read {path}: {error.strerror}") from error
 
 
-def require_unchanged(path: Path, before: bytes) -> None:
-    """Raise :class:`CarrierError` if a file's content is not ``before``."""
+def require_unchanged(path: Path, before: bytes | None) -> None:
+    """Raise :class:`CarrierError` if a file's content is not ``before``; ``None`` is a file that is not there."""
     try:
-        unchanged = path.read_bytes() == before
+        found: bytes | None = path.read_bytes()
+    except FileNotFoundError as error:
+        if before is not None:
+            raise CarrierError(f"cannot write {path}: {error.strerror}") from error
+        found = None
     except OSError as error:
         raise CarrierError(f"cannot write {path}: {error.strerror}") from error
-    if not unchanged:
+    if found != before:
         raise CarrierError(f"{path} was changed by somebody else in the meantime", "look at it, and edit again")
 
 
-def replace_content(path: Path, before: bytes, after: bytes) -> None:
+def replace_content(path: Path, before: bytes | None, after: bytes) -> None:
     """Replace a file's content by way of a new file in the same folder, a flush to disk and a rename.
 
-    Raises :class:`CarrierError`, with the file untouched, if its content is not ``before`` or anything fails.
+    ``before`` is ``None`` for a file that is not there yet. Raises :class:`CarrierError`, with the file untouched, if its
+    content is not ``before`` or anything fails.
     """
     draft: Path | None = None
     try:
-        target = path.resolve(strict=True)
+        target = path.resolve(strict=before is not None)
         require_unchanged(path, before)
         if before == after:
             return
-        status = target.stat()
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        draft = Path(name)
+        status = target.stat() if before is not None else None
+        name = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        # A new file gets the mode that the process gives to files; another one's is the owner's alone until it is set.
+        mode = 0o666 if status is None else 0o600
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        draft = name
         with os.fdopen(descriptor, "wb") as file:
             file.write(after)
             own = os.fstat(file.fileno())
-            if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-            # After the owner: changing that clears bits of the mode.
-            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+            if status is not None:
+                if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+                    os.fchown(file.fileno(), status.st_uid, status.st_gid)
+                # After the owner: changing that clears bits of the mode.
+                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(target)
