@@ -38,6 +38,7 @@ MODULES = {
     requests.SUSPECTS: "xcomctl.agent.requests.suspects",
     requests.STEP_FACTS: "xcomctl.agent.requests.step_facts",
     requests.REHYDRATE: "xcomctl.agent.requests.rehydrate",
+    requests.SIZE: "xcomctl.agent.requests.size",
 }
 
 

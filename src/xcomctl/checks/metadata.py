@@ -21,12 +21,10 @@ from xcomctl.metadata.tally import Tally
 from xcomctl.model.phases import Line, Phase
 from xcomctl.model.preflight import METADATA
 from xcomctl.model.references import scheme_of
-from xcomctl.model.settings import THRESHOLD, THRESHOLD_FLOOR, env_name, format_threshold
+from xcomctl.model.settings import SKIPMIXIN_ROOM, THRESHOLD, env_name, floor_for, format_threshold
 
 #: From this common-io on, 2.x parses inline strings a second time (F4).
 PARSES_AGAIN = (1, 5, 4)
-#: The threshold is at least this many times the largest ``skipmixin_key`` (F36), and better twice that.
-SKIPMIXIN_ROOM = 2
 
 _PICKLING = env_name("core", "enable_xcom_pickling")
 _TRUE = ("t", "true", "1")  # what Airflow's getboolean takes
@@ -193,7 +191,7 @@ def _skipmixin(subject: Subject) -> Finding:
     needed = SKIPMIXIN_ROOM * row.value
     data = {"largest": row.value, "threshold": threshold, "examples": list(tally.examples)}
     seen = f"the largest skipmixin_key has {row.value:,} bytes ({row.dag_id}.{row.task_id})"
-    better = format_threshold(max(THRESHOLD_FLOOR, SKIPMIXIN_ROOM * needed))
+    better = format_threshold(floor_for(needed))
     hint = f'{THRESHOLD.env}="{better}"'
     if threshold < needed:
         return fail(

@@ -21,13 +21,18 @@ END $$
 
 
 @contextlib.contextmanager
-def read_only(engine: Any) -> Iterator[Any]:
-    """A connection whose transaction the database itself keeps from writing. Rolled back at the end."""
+def read_only(engine: Any, *, snapshot: bool = False) -> Iterator[Any]:
+    """A connection whose transaction the database itself keeps from writing. Rolled back at the end.
+
+    ``snapshot``: all its statements see the same rows. Not on SQLite, where that would keep whoever writes waiting.
+    """
     import sqlalchemy
 
     connection = engine.connect()
     dialect = connection.dialect.name
     try:
+        if snapshot and dialect != "sqlite":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
         if dialect == "postgresql":
             connection = connection.execution_options(postgresql_readonly=True)
             connection.execute(sqlalchemy.text(_END_WITH_CLIENT))
@@ -44,6 +49,21 @@ def read_only(engine: Any) -> Iterator[Any]:
                 connection.execute(sqlalchemy.text("PRAGMA query_only = OFF"))
     finally:
         connection.close()
+
+
+def limit_statements(connection: Any, seconds: float) -> None:
+    """Have the database itself end a statement that takes longer. SQLite cannot: see :func:`cancellable`."""
+    import sqlalchemy
+
+    name = connection.dialect.name
+    if name == "postgresql":
+        connection.execute(sqlalchemy.text(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}"))
+    elif name in ("mysql", "mariadb"):
+        ours = getattr(connection.dialect, "is_mariadb", False)
+        limit = (
+            f"max_statement_time = {seconds:.3f}" if ours else f"max_execution_time = {max(1, round(seconds * 1000))}"
+        )
+        connection.execute(sqlalchemy.text(f"SET SESSION {limit}"))
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ pauses             --                     PausesAnswer                those of P
 suspects           SuspectRun             SuspectsAnswer              those of SuspectsQuery (model/retrigger.py)
 step_facts         --                     StepFactsAnswer             those of StepFactsQuery (model/plan.py)
 rehydrate          Row                    RehydrateAnswer             those of RehydrateQuery (model/rehydrate.py)
+size               --                     SizeAnswer                  those of SizeQuery (model/size.py)
 =================  =====================  ==========================  =============================
 """
 
@@ -72,12 +73,13 @@ PAUSES = "pauses"
 SUSPECTS = "suspects"
 STEP_FACTS = "step_facts"
 REHYDRATE = "rehydrate"
+SIZE = "size"
 
 #: Every request that an agent of this version knows.
 REQUESTS = (
     IDENTIFY, RESOLVE, REFERENCES, XCOMS, OBJECTS, CLEAR, ROUNDTRIP_WRITE, ROUNDTRIP_READ, PREFLIGHT, PREFLIGHT_LIST,
     CONTROL_FLOW, OFFLOAD_CANARY, TRIGGER, TASK_RUN, REFERENCE_OBJECTS, AT_RISK, PULL, PROBE, RUN_REVIEW, RUN_STATE,
-    STATUS, BARRIER, PAUSES, SUSPECTS, STEP_FACTS, REHYDRATE,
+    STATUS, BARRIER, PAUSES, SUSPECTS, STEP_FACTS, REHYDRATE, SIZE,
 )  # fmt: skip
 
 #: Why a request failed, the ``reason`` field of an error frame.

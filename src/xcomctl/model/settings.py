@@ -81,11 +81,17 @@ SETTINGS = (BACKEND, PATH, THRESHOLD, COMPRESSION)
 RUNBOOK_THRESHOLD = 1_600_000
 
 #: No threshold below this many bytes: the scheduler reads ``skipmixin_key`` past the backend, so that a skipped branch
-#: would run if it were offloaded (F36). Twice the largest ``skipmixin_key`` of the deployment is the other half of it.
+#: would run if it were offloaded (F36). So many times the largest ``skipmixin_key`` of the deployment is the other half.
 THRESHOLD_FLOOR = 10_000
+SKIPMIXIN_ROOM = 2
 
 #: Written as a codec, but a suffix: the provider raises at the first large write (F23; ``gz`` is its own example).
 SUFFIX_NOT_CODEC = {"gz": "gzip", "bz": "bz2", "zst": "zstd"}
+
+
+def floor_for(skipmixin_bytes: int) -> int:
+    """The lowest threshold, in bytes, where the largest ``skipmixin_key`` has that many (0: there is none)."""
+    return max(THRESHOLD_FLOOR, SKIPMIXIN_ROOM * skipmixin_bytes)
 
 
 @dataclass(frozen=True)

@@ -240,12 +240,19 @@ def _all(read: Callable[[int], bytes], limit: Optional[int], turn: _Turn) -> byt
             turn.take()
 
 
+def compression_of(path: str) -> Optional[str]:
+    """How the object of that name is compressed, by its suffix as the backend tells it; ``None`` if it is not."""
+    import fsspec.utils
+
+    name: Optional[str] = fsspec.utils.infer_compression(path)
+    return name
+
+
 def _decompressed(stored: bytes, path: str, limit: Optional[int], turn: _Turn) -> bytes:
     """An object's content by the suffix of its name. Raises :class:`TooLarge` and :class:`Damaged`."""
     import fsspec.compression
-    import fsspec.utils
 
-    name = fsspec.utils.infer_compression(path)
+    name = compression_of(path)
     if name is None:
         return stored
     try:

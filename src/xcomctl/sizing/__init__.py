@@ -1,0 +1,1 @@
+"""How large XComs are as the backend compares them, and what a threshold would do."""
