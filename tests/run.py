@@ -40,6 +40,7 @@ AREAS = (
     Area("rehydrate", 240, ("rehydrate", "way_out", "store_contents")),
     Area("pods and Helm", 300, ("kubernetes", "runbook", "values")),
     Area("logs", 120, ("logs",)),
+    Area("sizes", 120, ("size", "decide")),
 )
 _NO_TESTS = 5
 

@@ -195,13 +195,18 @@ def record(report: PreflightReport, deployment: str | None, where: Where) -> str
                 "options": report.options.to_json(),
                 "contexts": [_recorded(context) for context in report.contexts],
                 "checks": [
-                    {"context": name, "id": check.id, "status": check.status.value}
+                    {"context": name, "id": check.id, "status": check.status.value, **_counted(check)}
                     for name, check in [*outcomes, *((None, check) for check in report.fleet)]
                 ],
             },
         )
     )
     return journal.name
+
+
+def _counted(check: Check) -> dict[str, Any]:
+    """How many a check found, of those that count something."""
+    return {"count": check.data["count"]} if "count" in check.data else {}
 
 
 def _is_drift_asked_for(options: PreflightOptions) -> bool:

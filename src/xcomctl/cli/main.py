@@ -18,8 +18,8 @@ from xcomctl.model.verdicts import Verdict
 #: Modules of this package, in the order of ``--help``. Each has ``register(subparsers)``, which adds one command and
 #: sets ``run`` (arguments to exit code) as its default; what ``run`` needs it imports when it runs.
 COMMANDS = (
-    "status", "refs", "pull", "logs", "preflight", "probe", "rehearse", "plan", "flip", "wait", "killswitch", "rehydrate", "retrigger", "verify",
-    "journal", "dags", "rbac", "completion",
+    "status", "refs", "pull", "logs", "preflight", "probe", "size", "rehearse", "plan", "flip", "wait", "killswitch", "rehydrate", "retrigger", "verify",
+    "journal", "decide", "dags", "rbac", "completion",
 )  # fmt: skip
 
 EXIT_UNEXPECTED = 1
