@@ -38,7 +38,19 @@ def imported(*arguments: str) -> set[str]:
         ("journal", "--journal", "no-such-file"),
         *(
             (command, "--help")
-            for command in ("rehearse", "journal", "status", "refs", "pull", "logs", "probe", "verify", "killswitch")
+            for command in (
+                "rehearse",
+                "journal",
+                "status",
+                "refs",
+                "pull",
+                "logs",
+                "probe",
+                "size",
+                "verify",
+                "killswitch",
+                "decide",
+            )
         ),
     ],
 )
