@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from tests.full.test_rehydrate_mariadb import DIALECTS, server, tables
 from tests.support.rehydrating import TASK
-from xcomctl.metadata.reading import limit_statements, read_only
 from xcomctl.metadata.disk import on_disk
+from xcomctl.metadata.reading import limit_statements, read_only
 from xcomctl.metadata.tables import Tables
 from xcomctl.model.phases import Line
 from xcomctl.model.size import SizeQuery

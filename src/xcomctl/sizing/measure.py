@@ -93,6 +93,9 @@ class Measuring:
         self._tell(f"the sizes of {part}about {self._rows:,} XComs")
         for group in stored.groups(self._connection, self._tables, asked):
             self._count(group, asked)
+        if found.share < 1 and not found.references and self._asked.base_path is not None:
+            self._tell("whether there is any reference")  # a sample may have seen none of a few
+            found.references = int(stored.any_reference(self._connection, self._tables, self._asked))
         if found.reference_like:
             found.warnings.append(
                 f"{round(found.reference_like / found.share):,} strings look like references, and are counted as values of a few "

@@ -377,3 +377,15 @@ for line, schema in ((Line.AF2, None), (Line.AF3, None), (Line.AF3, "airflow")):
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_a_real_postgresql_with_either_sqlalchemy(line, postgres_url):
     assert output_on(line, f"URL = {postgres_url!r}\n{POSTGRES}").splitlines() == ["2 None", "3 None", "3 airflow"]
+
+
+def test_whether_there_is_any_reference_among_what_was_asked_for(database):
+    told = Asked(Which(), WINDOWS, base_path=BASE)
+    push(database, '"x"')
+    with database.engine.connect() as connection:
+        assert not sizes.any_reference(connection, database.tables, told)
+    push(database, f'"{BASE}/dag/run/e/x"', task="e")
+    with database.engine.connect() as connection:
+        assert sizes.any_reference(connection, database.tables, told)
+        other = Asked(Which(dag_id="another"), WINDOWS, base_path=BASE)
+        assert not sizes.any_reference(connection, database.tables, other)

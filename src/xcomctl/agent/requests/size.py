@@ -187,11 +187,10 @@ def _with_objects(
     found: Measured,
 ) -> None:
     """The references and the sizes of their objects, which are counted with the values."""
-    # A sample may have seen none of a few.
-    if base_path is None or not (found.references or query.sample is not None):
+    if base_path is None or not found.references:
         return
     if not query.store:
-        many = f"{round(found.references / found.share):,}" if found.references else "whatever there is of"
+        many = f"about {round(found.references / found.share):,}" if found.share < 1 else f"{found.references:,}"
         found.warnings.append(f"{many} references were not looked at, nor their objects (--no-store)")
         return
     context.progress("references and their objects")
