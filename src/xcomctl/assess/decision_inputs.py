@@ -79,7 +79,7 @@ def gather(given: Given, entries: Callable[[], Sequence[JournalEntry]], about: A
         sources[section] = Source(where, said.at, said.verdict, schema, about.deployment is not None and not named)
         return seen
 
-    measured = one(decision.MEASURED, given.size, size.SCHEMA, SizeReport.from_json, lambda: _newest_size(kept, about.deployment))  # fmt: skip
+    measured = one(decision.MEASURED, given.size, size.SCHEMA, _measurement, lambda: _newest_size(kept, about.deployment))  # fmt: skip
     flown = one(decision.PREFLIGHT, given.preflight, preflight.SCHEMA, PreflightSeen.from_json, lambda: _newest_preflight(kept, about.deployment))  # fmt: skip
     threshold = about.threshold if about.threshold is not None or measured is None else measured.answer.suggested
     path = about.base_path or next((str(each["path"]) for each in flown.targets if each.get("path")), None) if flown is not None else about.base_path  # fmt: skip
@@ -90,6 +90,16 @@ def gather(given: Given, entries: Callable[[], Sequence[JournalEntry]], about: A
     if up is not None and not up.is_up:
         raise UserError(f"{given.plan} is a plan down", "--plan takes the plan up: xcomctl plan --to offload -o json", Verdict.REFUSED)  # fmt: skip
     return Evidence(measured, flown, rehearsed, up, sources)
+
+
+def _measurement(record: Mapping[str, Any]) -> SizeReport:
+    found = SizeReport.from_json(record)
+    states = found.query.get("states") or ()
+    if not isinstance(states, list | tuple) or not all(isinstance(each, str) for each in states):
+        raise ValueError(f"query.states is {states!r}, and has to be an array of texts")
+    if any(window.days <= 0 for window in found.answer.windows):
+        raise ValueError("a window of answer.windows has no days")
+    return found
 
 
 def read(record: Mapping[str, Any], schema: str, where: str, made: Callable[[Mapping[str, Any]], _T]) -> _T:
@@ -111,6 +121,7 @@ def _record(path: Path, schema: str) -> dict[str, Any]:
     hint = f"it is made by {_MAKES[schema]}"
     try:
         found = json.loads(path.read_bytes())
+        found = redact_mapping(found) if isinstance(found, dict) else found
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}", hint, Verdict.REFUSED) from error
     except (ValueError, RecursionError) as error:
@@ -118,7 +129,7 @@ def _record(path: Path, schema: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{path} is no {schema}: a JSON {type(found).__name__}", hint, Verdict.REFUSED)
     require_schema(found.get("schema"), schema, str(path))
-    return redact_mapping(found)
+    return found
 
 
 def require_schema(said: Any, schema: str, where: str) -> None:

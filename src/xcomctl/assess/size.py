@@ -180,7 +180,10 @@ def report(
 
 
 def host_of(url: str) -> str:
-    """The host in the URL of a database, and no more: what stands before it may be a password, however it is spelled."""
+    """The host in the URL of a database, and no more: what stands before it may be a password, however it is spelled. Not
+    even that, where one may stand behind it."""
+    if "pass" in url.partition("?")[2].lower():
+        return "another database"
     behind = url.rpartition("@")[2] if "@" in url else url.partition("//")[2] or url
     return behind.partition("/")[0].partition("?")[0] or "another database"
 

@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure how large XComs are, and suggest a threshold",
         description="Measures every XCom as the object-storage backend would compare it with its threshold: quantiles, a "
         "histogram, the tasks that push most, growth, and for each threshold what would leave the database. One "
-        "aggregate in the metadata database; reads only, and fetches no value but a few near a threshold (3.x).",
+        "aggregate in the metadata database; reads only, and fetches no value but a thousand to check on, and those near a threshold.",
         epilog="Exit codes: 0 ok; 2 usage; 4 something to look at, with --fail-on-warn; 5 the database or the store could "
         "not be asked, or not in time.",
     )

@@ -156,19 +156,30 @@ def is_compressed(value: Any, asked: Asked) -> Any:
 def kind_of(tables: Tables, dialect: str, base_path: Optional[str]) -> Any:
     """Pickle, reference or value: by the first bytes, so a string of somebody's under the base path is a reference too.
 
-    Without a base path, a string with its own DAG and run in it like the path of an object is one that looks like that.
+    A string that is not under it, with its own DAG and run in it like the path of an object, is one that looks like that.
     """
     import sqlalchemy as sa
 
     kinds: list[Any] = [] if tables.line is Line.AF3 else [(expressions.pickled(tables), PICKLED)]
-    if base_path is None:
-        kinds.append((_looks_like_reference(tables, dialect), REFERENCE_LIKE))
-    else:
+    kinds.append((_is_no_short_string(tables, dialect), INLINE))  # most are, and nothing more has to be asked of them
+    if base_path is not None:
         kinds.append((_begins(tables, dialect, f"{base_path.rstrip('/')}/"), REFERENCE))
+    kinds.append((_looks_like_reference(tables, dialect), REFERENCE_LIKE))
     # Literals, not parameters: a database groups by no parameter.
     return sa.case(
         *((found, sa.literal_column(str(kind))) for found, kind in kinds), else_=sa.literal_column(str(INLINE))
     )
+
+
+def _is_no_short_string(tables: Tables, dialect: str) -> Any:
+    import sqlalchemy as sa
+
+    value = tables.xcom.c.value
+    if tables.line is Line.AF2:
+        return sa.func.substr(value, 1, 1) != sa.literal(b'"', sa.LargeBinary)
+    if dialect == "postgresql":
+        return sa.or_(sa.func.pg_column_size(value) > expressions.LONGEST_URL, sa.func.jsonb_typeof(value) != "string")
+    return sa.func.substr(sa.type_coerce(value, sa.Text), 1, 1) != '"'
 
 
 def _begins(tables: Tables, dialect: str, text: str) -> Any:
@@ -180,11 +191,7 @@ def _begins(tables: Tables, dialect: str, text: str) -> Any:
         encoded = quoted.encode()
         return sa.func.substr(value, 1, len(encoded)) == sa.literal(encoded, sa.LargeBinary)
     if dialect == "postgresql":
-        return sa.case(
-            (sa.func.pg_column_size(value) > expressions.LONGEST_URL, sa.false()),
-            (sa.func.jsonb_typeof(value) != "string", sa.false()),
-            else_=sa.func.substr(value.op("#>>")(sa.literal_column("'{}'")), 1, len(text)) == text,
-        )
+        return sa.func.substr(value.op("#>>")(sa.literal_column("'{}'")), 1, len(text)) == text
     if dialect == "sqlite":
         return sa.func.substr(sa.type_coerce(value, sa.Text), 1, len(quoted)) == quoted
     return sa.func.substr(sa.func.json_unquote(value), 1, len(text)) == text

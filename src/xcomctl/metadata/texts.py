@@ -93,7 +93,7 @@ def _values(statement: Any, tables: Tables, dialect: str, asked: Asked) -> Any:
     """For values alone, and those that were asked for."""
     statement = sizes.narrowed(statement, tables, dialect, asked).where(tables.xcom.c.value.is_not(None))
     if asked.base_path is None and tables.line is Line.AF3:
-        return statement
+        return statement  # there is nothing else
     values = (sizes.INLINE, sizes.REFERENCE_LIKE)
     return statement.where(sizes.kind_of(tables, dialect, asked.base_path).in_(values))
 

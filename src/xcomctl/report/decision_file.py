@@ -26,6 +26,8 @@ _END = re.compile(r"<!-- xcomctl:end ([a-z][a-z0-9-]{0,40}) -->")
 _SHAPE = ((re.compile(r"[ \t\r]+"), " "), (re.compile(r" ?\| ?"), "|"), (re.compile("-{2,}"), "-"), (re.compile(r"(?: ?\n ?)+"), "\n"))  # fmt: skip
 _STATE = "<!-- xcomctl:state "
 _REMEMBERED = re.compile(rf"^{_STATE}[^\r\n]*", re.MULTILINE)
+#: The same, wherever it stands and however it was changed.
+_LIKE_STATE = re.compile(r"<!--\s*xcomctl:state\b")
 #: Lines with their ends; nothing but a line feed ends one.
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _MEND = "mend the markers by hand (your version control has them), or write another file"
@@ -114,9 +116,15 @@ def remembered(state: State) -> str:
 def recall(text: str) -> State:
     """The inverse of :func:`remembered`, from the text of the file. Raises :class:`DecisionFileError` for what is damaged: a
     decision is not forgotten without a word."""
-    found = _REMEMBERED.search(text)
-    if found is None:
+    like = list(_LIKE_STATE.finditer(text))
+    if not like:
         return State()
+    if len(like) > 1:
+        line = text.count("\n", 0, like[1].start()) + 1
+        raise DecisionFileError(
+            f"line {line}: the file remembers a decision twice", "keep the one that holds, and delete the other"
+        )
+    found = _REMEMBERED.search(text) or like[0]
     try:
         state = State.from_json(json.loads(found[0].removeprefix(_STATE).strip().removesuffix("-->")))
         decided = state.decided
@@ -198,7 +206,12 @@ def _updated(part: Part, bodies: Mapping[str, str], end: str, outside: str, kept
         return whole
     begin = part.begin.replace(part.checksum, digest(inner))
     body = part.body if same else inner.replace("\n", end)
-    if same or not part.is_edited or not part.body.strip() or _plain(part.body) in outside:
+    if (
+        same
+        or not part.is_edited
+        or not part.body.strip()
+        or f"\n{_plain(part.body).strip()}\n" in f"\n{outside.strip()}\n"
+    ):
         return f"{begin}{body}{part.end}"
     kept.append(part.name)
     last = part.end if part.end.endswith("\n") else f"{part.end}{end}"

@@ -148,4 +148,4 @@ class Summary:
         if self.found.share == 1:
             return None
         part, _ = self.found.sizes.in_groups(low=threshold)
-        return intervals.of_part(part, self.found.share)
+        return intervals.of_total(part, self.found.share)

@@ -57,11 +57,10 @@ class Doubt:
         """
         self.tell("how far the database's figures are off")
         among = sizes.values / share
-        seen = self._some(_LOOKED_AT, among, 0)
+        spans = self._some(_LOOKED_AT, among, 0)
         large = sizes.above(LARGE_FROM).values / share
         if among > _LOOKED_AT and large:
-            seen += self._some(_LARGE_LOOKED_AT, large, LARGE_FROM)
-        spans = [(each.size, self._span(each)) for each in seen if each.size]
+            spans += self._some(_LARGE_LOOKED_AT, large, LARGE_FROM)
         known = [(size, span) for size, span in spans if span is not None]
         total = sum(size for size, _ in known)
         return Accuracy(
@@ -74,13 +73,15 @@ class Doubt:
             bounds=bounds(self.tables.line, self.connection.dialect.name),
         )
 
-    def _some(self, most: int, among: float, least: int) -> list[texts.Text]:
-        """About so many of the values of that size and more, of which there are about ``among``."""
+    def _some(self, most: int, among: float, least: int) -> list[tuple[int, Optional[Span]]]:
+        """What the database and what we say of about so many of the values of that size and more, of which there are about
+        ``among``."""
         draw = None
         if among > most:
             draw = Draw(min(1.0, max(most / among, most / max(self.rows, 1))), GROUPS)
         asked = dataclasses.replace(self.asked, draw=draw, place_from=least)
-        return list(texts.some(self.connection, self.tables, asked, most, _LONGEST))
+        some = texts.some(self.connection, self.tables, asked, most, _LONGEST)
+        return [(each.size, self._span(each)) for each in some if each.size]
 
     def _span(self, each: texts.Text) -> Optional[Span]:
         if each.text is None:

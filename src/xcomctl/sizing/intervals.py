@@ -23,16 +23,10 @@ _HELD_BY = 6
 
 
 def of_total(groups: Sequence[float], share: float) -> Interval:
-    """The interval of a total that the whole table has, from what each group of a sample of that share has."""
+    """The interval of a total that the whole table has, from what each group of a sample of that share has of it."""
     total = sum(groups) / share
     error = _T * _error_of_sum(groups) / share
-    return Interval(max(sum(groups), total - error), total + error)
-
-
-def of_part(part: Sequence[float], share: float) -> Interval:
-    """The interval of how many of all values are of a kind: ``part`` of each group's values."""
-    found = of_total(part, share)
-    return found if _is_bounded(part) else Interval(found.low, None)
+    return Interval(max(sum(groups), total - error), total + error if _is_bounded(groups) else None)
 
 
 def of_quantile(

@@ -45,7 +45,9 @@ class Measured:
     pickled: int = 0
     pickled_bytes: int = 0
     references: int = 0
-    #: Strings that look like references, where no base path is known.
+    #: Whether there are some, although a sample has none.
+    some_references: bool = False
+    #: Strings that look like references, and are not under the base path.
     reference_like: int = 0
     near: dict[int, Near] = field(default_factory=dict)
     accuracy: Optional[Accuracy] = None
@@ -93,13 +95,13 @@ class Measuring:
         self._tell(f"the sizes of {part}about {self._rows:,} XComs")
         for group in stored.groups(self._connection, self._tables, asked):
             self._count(group, asked)
-        if found.share < 1 and not found.references and self._asked.base_path is not None:
+        if found.share < 1 and not found.references and self._asked.base_path is not None and self._query.store:
             self._tell("whether there is any reference")  # a sample may have seen none of a few
-            found.references = int(stored.any_reference(self._connection, self._tables, self._asked))
+            found.some_references = stored.any_reference(self._connection, self._tables, self._asked)
         if found.reference_like:
             found.warnings.append(
-                f"{round(found.reference_like / found.share):,} strings look like references, and are counted as values of a few "
-                "bytes: no base path is known (--base-path)"
+                f"{round(found.reference_like / found.share):,} strings look like references and are not under "
+                f"{self._asked.base_path or 'a base path, as none is known'}: they are counted as values of a few bytes (--base-path)"
             )
         if self._unnamed:
             found.warnings.append(

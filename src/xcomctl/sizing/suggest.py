@@ -41,15 +41,17 @@ def _near_inert(quantile: float, size: int, inert: int, floor: Floor) -> str:
 
 
 def _moderate(sizes: Sizes, lowest: int, inert: int) -> tuple[int, float]:
-    """The highest number of the ladder at which that share of the bytes leaves, and the share."""
-    total = sizes.bytes
+    """The highest number of the ladder at which one of these shares of the bytes leaves, and the share: the first of them
+    that the near-inert one does not move. 0 where none is moved, 1 where the near-inert one moves all that can be."""
+    total = sizes.bytes or 1
+    moved = {number: sizes.above(number).bytes / total for number in ladder.LADDER if number >= lowest}
     for share in _MODERATE:
-        moved, numbers = 0.0, [number for number in reversed(ladder.LADDER) if lowest <= number < inert]
-        for number in numbers:
-            moved = sizes.above(number).bytes / total
-            if moved >= share:
-                return number, share
-    return lowest, 0.0
+        reaching = [number for number, part in moved.items() if part >= share]
+        if not reaching:
+            return lowest, 0.0 if share == _MODERATE[0] else 1.0
+        if max(reaching) < inert:
+            return max(reaching), share
+    return lowest, 1.0
 
 
 def _moderate_reason(share: float, moderate: int, inert: int) -> str:
@@ -57,6 +59,8 @@ def _moderate_reason(share: float, moderate: int, inert: int) -> str:
         return "no number between the two others moves more"
     if not share:
         return "even the lowest that is safe moves less than half of the bytes"
+    if share == 1:
+        return "the lowest that is safe: near-inert moves nearly as many of the bytes already"
     return f"the highest that takes {share * 100:.0f} % of the bytes out of the database"
 
 

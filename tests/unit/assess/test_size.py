@@ -147,3 +147,8 @@ def test_what_an_earlier_preflight_found_is_shown_and_not_judged_again():
     )
     found = size.report(SizeQuery(), answer(thresholds=(), offloaded=None), "local", None, earlier, OPTIONS)
     assert (found.verdict, found.checks_at) == ("ok", earlier.at) and found.checks == earlier.checks
+
+
+def test_not_even_the_host_is_told_where_a_password_stands_behind_it():
+    assert size.host_of("postgresql://h/db?user=u&password=pa@ss") == "another database"
+    assert size.host_of("postgresql://u@h/db?PASSFILE=/x") == "another database"

@@ -75,7 +75,7 @@ def test_a_base_path_that_is_not_ascii_is_found_as_it_is_written(database):
     push(database, '"file:///z\\u00fc/a\\"b/dag/run/t/x"')
     push(database, '"file:///zu/dag/run/t/x"', task="b")
     found = by_size(database, Asked(Which(), WINDOWS, base_path='file:///zü/a"b'))
-    assert found == {(34, REFERENCE): 1, (24, INLINE): 1}
+    assert found == {(34, REFERENCE): 1, (24, REFERENCE_LIKE): 1}  # under another base path
 
 
 @pytest.mark.parametrize("database", [Line.AF2], indirect=True)
@@ -303,7 +303,7 @@ for line, schema in ((Line.AF2, None), (Line.AF3, None), (Line.AF3, "airflow")):
     assert found == {
         (1, INLINE, 0, place(1), None, 1), (2, INLINE, 0, place(2), None, 1), (3, INLINE, 2, place(3), None, 1),
         (6, INLINE, 3, place(4), None, 1), (None, INLINE, 0, place(5), None, 1), (url, REFERENCE, 0, place(6), None, 1),
-        (url + 1, INLINE, 0, place(7), None, 1), (4, INLINE, 0, place(8, "a\\x01b"), None, 1),
+        (url + 1, REFERENCE_LIKE, 0, place(7), None, 1), (4, INLINE, 0, place(8, "a\\x01b"), None, 1),
         (len(BASE) + 20003, REFERENCE, 0, place(9), None, 1),
     }, found
     assert [g.values for g in counted() if g.kind == REFERENCE_LIKE] == [1, 1]

@@ -221,3 +221,20 @@ def test_no_deleted_section_takes_it_away():
 def test_what_it_remembers_is_not_forgotten_without_a_word(json):
     with pytest.raises(DecisionFileError, match="line 2: what the file remembers of the decision is damaged"):
         recall(f"x\n<!-- xcomctl:state {json} -->\n")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda line: f"- {line}",
+        lambda line: f"> {line}",
+        lambda line: f"  {line}",
+        lambda line: line.replace("<!-- ", "<!--"),
+        lambda line: f"{line}\n{line}",
+    ],
+)
+def test_a_decision_that_cannot_be_found_again_for_sure_is_refused_and_not_forgotten(changed):
+    comment = remembered(State(threshold=1_000_000, decided=Decided(1_000_000, "Ann", "2026-06-06")))
+    assert recall(f"# Ours\n\n{comment}\n").decided is not None
+    with pytest.raises(DecisionFileError):
+        recall(f"# Ours\n\n{changed(comment)}\n")

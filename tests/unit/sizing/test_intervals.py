@@ -66,7 +66,7 @@ def test_the_total_of_the_rows_and_of_the_bytes_lies_in_nearly_all_intervals(sam
 
 
 def test_how_many_reach_a_threshold_lies_in_nearly_all_intervals(samples, truth):
-    found = [intervals.of_part(each.in_groups(1000)[0], SHARE) for each in samples]
+    found = [intervals.of_total(each.in_groups(1000)[0], SHARE) for each in samples]
     assert sum(holds(each, truth.above(1000).values) for each in found) >= ENOUGH
 
 
@@ -97,14 +97,13 @@ def test_rows_that_are_alike_in_a_page_make_an_interval_wider():
 
 
 def test_what_a_sample_saw_none_of_may_be_there():
-    assert intervals.of_part([0] * GROUPS, 0.05) == Interval(0, None)
-    assert intervals.of_total([0] * GROUPS, 0.05) == Interval(0, 0)
+    assert intervals.of_total([0] * GROUPS, 0.05) == Interval(0, None)
 
 
 def test_there_are_at_least_as_many_as_were_seen():
-    found = intervals.of_part([0] * (GROUPS - 6) + [1, 0, 2, 1, 1, 2], 0.5)
+    found = intervals.of_total([0] * (GROUPS - 6) + [1, 0, 2, 1, 1, 2], 0.5)
     assert found == Interval(7, None)  # in so few groups there may be many more that were not drawn
-    found = intervals.of_part([0] * (GROUPS - 6) + [1, 1, 2, 1, 1, 1], 0.5)
+    found = intervals.of_total([0] * (GROUPS - 6) + [1, 1, 2, 1, 1, 1], 0.5)
     assert found.low == 7 and found.high is not None
     assert found.high > 14
     assert intervals.of_total([5] * GROUPS, 0.25) == Interval(400, 400)  # all alike: no error

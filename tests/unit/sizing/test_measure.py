@@ -94,7 +94,7 @@ def test_an_empty_table_of_which_a_sample_was_asked_for(database):
     assert is_empty(answer)
     sampled = answer.summary.sampled(0.05, "runs")
     assert sampled is not None
-    assert (sampled.rows, sampled.values.low, sampled.values.high) == (0, 0, 0)
+    assert (sampled.rows, sampled.values.low, sampled.values.high) == (0, 0, None)
     assert answer["thresholds"][0].exact is False
 
 

@@ -34,7 +34,7 @@ def suggested(counts: dict[int, int], quantile: float = 0.999, skipmixin: int = 
 
 def moved(counts: dict[int, int], threshold: int) -> Fraction:
     """The share of the bytes in values that reach it."""
-    total = sum(size * many for size, many in counts.items())
+    total = sum(size * many for size, many in counts.items()) or 1
     return Fraction(sum(size * many for size, many in counts.items() if size >= threshold), total)
 
 
@@ -67,19 +67,26 @@ def test_the_near_inert_one_leaves_that_share_of_the_values_where_they_are(count
 @given(COUNTS)
 def test_the_moderate_one_is_the_highest_that_moves_the_share_it_names(counts):
     inert, moderate, aggressive = (each for each in suggested(counts))
-    if moderate.threshold == inert.threshold:
-        # Nothing between them; or there is, and it is the lowest number itself.
-        assert inert.threshold == aggressive.threshold
-        return
-    between = [number for number in LADDER if aggressive.threshold <= number < inert.threshold]
-    reached = [share for share in (50, 80, 90, 95, 99) if f" {share} % " in moderate.reason]
-    if reached:
-        share = Fraction(reached[0], 100)
-        assert moved(counts, moderate.threshold) >= share
-        assert all(moved(counts, number) < share for number in between if number > moderate.threshold)
+    numbers = [number for number in LADDER if number >= aggressive.threshold]
+    named = [share for share in (50, 80, 90, 95, 99) if f" {share} % " in moderate.reason]
+    if named:
+        share = Fraction(named[0], 100)
+        assert moved(counts, moderate.threshold) >= share > moved(counts, inert.threshold)
+        assert all(moved(counts, number) < share for number in numbers if number > moderate.threshold)
     else:
         assert moderate.threshold == aggressive.threshold
-        assert all(moved(counts, number) < Fraction(1, 2) for number in between)
+        if moderate.threshold == inert.threshold:
+            return
+        less = all(moved(counts, number) < Fraction(1, 2) for number in numbers)
+        assert ("less than half" in moderate.reason) == less
+
+
+def test_a_near_inert_one_that_moves_half_of_the_bytes_has_a_moderate_one_that_moves_more():
+    inert, moderate, aggressive = suggested({300: 100_000, 40_000: 5_000, 50_000_000: 5}, 0.9999)
+    assert (inert.threshold, moderate.threshold, aggressive.threshold) == (50_000, 40_000, 10_000)
+    assert " 80 % " in moderate.reason
+    inert, moderate, aggressive = suggested({300: 10_000, 40_000: 2_000, 50_000_000: 50}, 0.99)
+    assert (inert.threshold, moderate.threshold) == (50_000, 40_000) and " 99 % " in moderate.reason
 
 
 def test_a_distribution_that_is_known():

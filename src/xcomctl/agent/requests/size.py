@@ -54,7 +54,8 @@ def run(context: RequestContext) -> SizeAnswer:
                 found.warnings.append(warning)
             summary = Summary(found, measuring.floor(), line is Line.AF2)
             if query.sample is None:
-                few = summary.suggested(query.quantile) if measuring.is_small else ()
+                # Objects would move them: their references are read behind this connection.
+                few = summary.suggested(query.quantile) if measuring.is_small and not found.references else ()
                 found.near = measuring.doubt.near([*query.thresholds, *few])
             found.accuracy = measuring.doubt.accuracy(found.sizes, found.share)
             context.progress("the table's size on disk")
@@ -127,8 +128,8 @@ def _in_sentences(context: RequestContext, query: SizeQuery, deadline: Optional[
 def _secrets(url: str) -> list[str]:
     """Whatever of a URL may be a part of its password, the longest first."""
     login = url.partition("//")[2].rpartition("@")[0]
-    password = login.partition(":")[2]
-    parts = {password, unquote(password), *re.split(r"[@/:?#]", password)}
+    found = [login.partition(":")[2], *re.findall(r"pass\w*=([^&]*)", url, re.IGNORECASE)]
+    parts = {part for each in found for part in (each, unquote(each), *re.split(r"[@/:?#]", each))}
     return sorted((part for part in parts if part), key=len, reverse=True)
 
 
@@ -187,7 +188,7 @@ def _with_objects(
     found: Measured,
 ) -> None:
     """The references and the sizes of their objects, which are counted with the values."""
-    if base_path is None or not found.references:
+    if base_path is None or not (found.references or found.some_references):
         return
     if not query.store:
         many = f"about {round(found.references / found.share):,}" if found.share < 1 else f"{found.references:,}"
