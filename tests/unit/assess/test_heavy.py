@@ -14,12 +14,14 @@ from tests.support.kube.cluster import Cluster
 from tests.support.kube.containers import Image
 from tests.support.kube.samples import AIRFLOW, container, official, pod
 from tests.support.kube.tools import tools
+from xcomctl.assess import size
 from xcomctl.assess.fleet import Fleet
-from xcomctl.deployment.agent_errors import NoStepPod
+from xcomctl.deployment.agent_errors import NoAirflow, NoStepPod
 from xcomctl.deployment.agent_session import AgentSession
 from xcomctl.deployment.kubectl import Kubectl
 from xcomctl.deployment.reach.kubernetes import KubernetesReach, Wanted
 from xcomctl.deployment.reach.local import LocalReach
+from xcomctl.model.size import SizeQuery
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +95,13 @@ def test_a_context_that_is_no_pod_does_it_itself(kube: Cluster) -> None:
     with Fleet([LocalReach(Path(sys.executable), label="here")], lambda context, line: None) as fleet:
         assert fleet.with_database(name_of, heavy=True) == "here"
     assert asked(kube) == []
+
+
+def test_sizes_are_never_measured_in_the_scheduler_s_container(kube: Cluster) -> None:
+    with (
+        Fleet([reach()], lambda context, line: None) as fleet,
+        pytest.raises(NoAirflow),  # the image of these pods has none
+    ):
+        size.measure(fleet, SizeQuery(), lambda what: None)
+    assert asked(kube) and "s-0" not in asked(kube)
+    gone(kube)
