@@ -143,8 +143,9 @@ def test_a_pod_that_does_not_come_back_ends_it(kube: Cluster, monkeypatch: pytes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_however_we_end(number: signal.Signals) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", HOLDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", HOLDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
+    )  # fmt: skip
     assert program.stdout is not None
     assert program.stdout.readline().startswith("http://127.0.0.1:")
     (process,) = kubectls(program.pid)
