@@ -84,9 +84,8 @@ def test_a_large_table_has_its_small_values_from_a_sample(
     engine.dispose()
 
 
+@pytest.mark.parametrize("tables", [Line.AF3], indirect=True)  # 2.x has no doubt
 def test_near_a_threshold_tuples_are_measured(server: str, tables: Tables, measure: Callable[[str, Any], None]) -> None:
-    if tables.line is Line.AF2:
-        pytest.skip("2.x has no doubt")
     pair = {"__classname__": "builtins.tuple", "__version__": 1, "__data__": [1, 2]}
     size = len(json.dumps([[1, 2]] * 200))
     engine = filled(server, tables, "mysql", [[pair] * 200])
