@@ -197,6 +197,7 @@ def typed(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Don
             "json": size("json", "-o", "json", "--threshold", "20000,1_600_000", fresh=True),
             "text": size("text", "--html", str(folder / "size.html"), "--quantile", "0.9"),
             "empty": size("empty", "-d", "no_such_dag"),
+            "empty_sample": size("empty_sample", "-d", "no_such_dag", "--sample", "5%"),
             "trip": size("trip", "--trip", "-o", "json"),
             "replica": size("replica", "-o", "json", XCOMCTL_DATABASE_URL=replica),
             "no_database": size(
@@ -281,9 +282,10 @@ def test_text_and_page_show_the_distribution(typed: dict[str, Done]) -> None:
 
 
 def test_nothing_to_measure_is_said_in_a_sentence(typed: dict[str, Done]) -> None:
-    done = typed["empty"]
-    assert done.code == 0, done.err
-    assert "No XCom has a value" in done.out, done.out
+    for name in ("empty", "empty_sample"):
+        done = typed[name]
+        assert done.code == 0, done.err
+        assert "No XCom has a value" in done.out, done.out
 
 
 def test_a_replica_is_asked_instead_and_no_password_is_told(typed: dict[str, Done]) -> None:

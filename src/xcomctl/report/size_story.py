@@ -120,7 +120,7 @@ def _what(report: SizeReport) -> Iterator[tuple[str, str]]:
                 f"{units.count(drawn.groups, 'group')}, {took}"
             ),
         )
-        yield "marked ~", "estimated from the sample; ranges are 95 % confidence intervals"
+        yield "marked ~", "estimated from the sample; ranges are confidence intervals of about 95 %"
     yield (
         "sizes",
         (

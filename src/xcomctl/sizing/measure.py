@@ -161,6 +161,11 @@ class Measuring:
                 found.places.add(group.place, group.size, values, estimated=found.share < 1)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no row of what was asked for: then none was missed by a sample."""
+        return self._rows == 0
+
+    @property
     def is_small(self) -> bool:
         """Whether all rows together are so few that a further look at them costs next to nothing."""
         return (self._rows or 0) <= MOST_GROUPS

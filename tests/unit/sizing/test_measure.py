@@ -355,3 +355,17 @@ def test_what_is_done_next_is_told_and_telling_may_end_it(database):
         measuring = Measuring(connection, database.tables, SizeQuery(), at(0), None, gone)
         with pytest.raises(KeyboardInterrupt):
             measuring.inline()
+
+
+def test_a_sample_of_nothing_missed_nothing(database):
+    def is_empty(**query: Any) -> bool:
+        with database.engine.connect() as connection:
+            measuring = Measuring(
+                connection, database.tables, SizeQuery(sample=0.05, **query), at(0), BASE, lambda _: None
+            )
+            measuring.inline()
+            return measuring.is_empty
+
+    assert is_empty()
+    push(database, "1")
+    assert not is_empty() and is_empty(dag_id="another")

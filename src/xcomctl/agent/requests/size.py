@@ -28,9 +28,6 @@ from xcomctl.references.objects import Scan
 from xcomctl.sizing.answer import Summary
 from xcomctl.sizing.measure import Measured, Measuring
 
-_BY_PAGES = "pages of the table, drawn by PostgreSQL (TABLESAMPLE SYSTEM)"
-_BY_RUNS = "all XComs of some runs, drawn by their number"
-
 
 def run(context: RequestContext) -> SizeAnswer:
     """Answer the request."""
@@ -74,12 +71,19 @@ def run(context: RequestContext) -> SizeAnswer:
             exact=line is Line.AF2,
             table_bytes=disk.table,
             database_bytes=disk.database,
-            sampled=summary.sampled(query.sample, _BY_PAGES if dialect == "postgresql" else _BY_RUNS),
+            sampled=summary.sampled(None if measuring.is_empty else query.sample, _method(dialect)),
             statements=statements(),
             seconds=round(time.monotonic() - started, 2),
             warnings=tuple(found.warnings),
             **summary.fields(query.quantile, query.thresholds, resolved),
         )
+
+
+def _method(dialect: str) -> str:
+    """How a sample is drawn there."""
+    if dialect == "postgresql":
+        return "pages of the table, drawn by PostgreSQL (TABLESAMPLE SYSTEM)"
+    return "all XComs of some runs, drawn by their number"
 
 
 def _base_path(context: RequestContext, query: SizeQuery) -> Optional[str]:
