@@ -17,9 +17,9 @@ from xcomctl.model.phases import Line
 MOST_GROWTH = 6
 #: Numbers grow by no more: a whole number of 17 digits may have been a float of 22 characters, 0.0 was -0.0.
 _NUMBERS_GROW = 1.3
-#: JSONB takes at least this part of its text: 1e300 is 12 bytes, and 301 digits; six for each byte are what is escaped.
-#: (A whole number of more digits than any float has, most of them zeros, takes less: many of these may be missed.)
-_DENSEST = 26
+#: JSONB takes at least this part of its text: a whole number has up to 4,300 digits (more Python writes none), and is 12
+#: bytes where all but one are zeros.
+_DENSEST = 360
 #: What json.dumps writes without its wrapper, which the column has.
 _WRAPPED = ('"builtins.tuple"', '"numpy.float64"')
 #: Whole numbers that may have been floats; and these, or decimals that json.dumps writes with an exponent.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 from typing import Any
 
@@ -53,5 +52,6 @@ def has_doubt(value: Any) -> bool:
         return value == 0 or abs(value) >= 1e16
     if isinstance(value, int) and abs(value) >= 10**16:
         # Whether a float prints just these digits: 10**16 + 2 is one, and 10**16 + 1 is none.
-        return math.isfinite(float(value)) and Decimal(repr(float(value))) == value
+        # Beyond them no float has as many digits.
+        return abs(value) < 10**308 and Decimal(repr(float(value))) == value
     return False

@@ -27,6 +27,8 @@ SHAPES = {
     "1e300": [1e300] * 1000,
     "one 1e300": 1e300,
     "-1e300": [-1e300] * 50,
+    "hundreds of digits": [*[10**600] * 60, ()],
+    "thousands of digits": [*[10**4299] * 9, ()],
     "whole floats": SEVENTEEN,
     "a few whole floats": SEVENTEEN[:4],
     "negative whole floats": [-each for each in SEVENTEEN[:300]],
