@@ -20,7 +20,8 @@ from tests.support.resumable import ROOT, once
 from tests.support.walk import answer
 from tests.support.watched import Watched, watched
 from xcomctl.model.phases import Phase
-from xcomctl.model.size import QUANTILES, SizeAnswer
+from xcomctl.model.size import SizeAnswer
+from xcomctl.model.size_bounds import QUANTILES
 
 BUDGET_S = 1500
 #: Small rows of one run, runs of a tenth of the table, and large values for each of them.

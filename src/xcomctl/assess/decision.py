@@ -18,8 +18,9 @@ from xcomctl.assess.decision_terms import Terms
 from xcomctl.deployment.carriers.interface import replace_content
 from xcomctl.errors import UserError
 from xcomctl.model import decision
-from xcomctl.model.decision import MAX_AGE_DAYS, Choice, DecisionRecord, Evidence
+from xcomctl.model.decision import Choice, DecisionRecord, Evidence
 from xcomctl.model.journal_entry import JournalEntry
+from xcomctl.model.readiness import MAX_AGE_DAYS
 from xcomctl.model.redaction import redact
 from xcomctl.model.verdicts import Check, Status, Verdict
 from xcomctl.report import decision_sections

@@ -11,6 +11,7 @@ from xcomctl.assess.decision_terms import Terms
 from xcomctl.model import decision
 from xcomctl.model.decision import Choice, Evidence, Judged, PlanSeen, effect_of
 from xcomctl.model.fingerprint import Difference, Fingerprint, compare, fingerprint_of, minor
+from xcomctl.model.readiness import PASSED, REQUIRED
 from xcomctl.model.settings import THRESHOLD_FLOOR
 from xcomctl.model.verdicts import Check, Status, Verdict
 from xcomctl.report import units
@@ -18,10 +19,6 @@ from xcomctl.report import units
 CATEGORY = "decision"
 #: What begins so counts, as far as it goes.
 _INCOMPLETE = "incomplete: "
-#: A rehearsal has to have played these: what a bare revert breaks, and the way that breaks nothing.
-REQUIRED = ("runbook", "soft")
-#: A pre-flight with warnings has passed; so has one that was told to fail on them and only warned.
-_PASSED = (Verdict.OK.value, Verdict.WARNINGS.value)
 
 
 def judge(evidence: Evidence, choice: Choice, terms: Terms, again: str) -> dict[str, Judged]:
@@ -64,7 +61,7 @@ def _measured(evidence: Evidence, terms: Terms) -> Judged:
         said.append(f"on Airflow {report.answer.airflow}, and the pre-flight found {flown}")
     if report.verdict == Verdict.INCONCLUSIVE.value:
         said.append(f"{_INCOMPLETE}not every size, or not every check of it, could be told")
-    elif report.verdict not in _PASSED:
+    elif report.verdict not in PASSED:
         said.append(f"it ended {report.verdict}")
     told = f"{units.count(report.answer.values, 'value')}, {units.size(report.answer.bytes)}"
     return _seen(decision.MEASURED, said, told, terms.size_command())
@@ -211,7 +208,7 @@ def _seen(name: str, said: list[str], told: str, command: str) -> Judged:
 def _ended(name: str, verdict: str, said: list[str], told: str, command: str) -> Judged:
     """Of what has a verdict of its own: failed, or without a result, or as :func:`_seen`."""
     judged = _seen(name, said, f"{verdict}, {told}", command)
-    if verdict in _PASSED:
+    if verdict in PASSED:
         return judged
     status = Status.FAIL if verdict == Verdict.FAILED.value else Status.SKIP
     check = _check(name, status, "; ".join([f"{verdict}, {told}", *said]), command)

@@ -17,21 +17,18 @@ from xcomctl.model import preflight, rehearsal
 from xcomctl.model.fingerprint import Fingerprint, Severity, compare
 from xcomctl.model.journal_entry import JournalEntry, parse_time
 from xcomctl.model.phases import Phase
+from xcomctl.model.readiness import MAX_AGE_DAYS, PASSED, REQUIRED
 from xcomctl.model.redaction import redact
 from xcomctl.model.settings import Settings
 from xcomctl.model.verdicts import Check, Status, Verdict
 from xcomctl.report import units
 
 #: How old a rehearsal and a pre-flight may be.
-MAX_AGE = timedelta(days=7)
-#: What a rehearsal has to have played: what a bare revert breaks, and the way up and down that breaks nothing.
-REQUIRED = ("runbook", "soft")
+MAX_AGE = timedelta(days=MAX_AGE_DAYS)
 
 _REHEARSAL, _PREFLIGHT = "gate_rehearsal", "gate_preflight"
 _REHEARSAL_TITLE = "a rehearsal of what is planned passed"
 _PREFLIGHT_TITLE = "a pre-flight of what is planned passed"
-#: A warning is no failure, unless whoever asked wanted it to be one.
-_PASSED = (Verdict.OK.value, Verdict.WARNINGS.value)
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def _judged_rehearsal(each: Rehearsed, planned: Fingerprint, max_age: timedelta)
         return Check(_REHEARSAL, CATEGORY, _REHEARSAL_TITLE, status, detail, data=data)
 
     when = f"the rehearsal {_ago(each.at)} ({each.source})"
-    if each.verdict not in _PASSED:
+    if each.verdict not in PASSED:
         return judged(Status.FAIL, f"{when} did not pass: {each.verdict}")
     if _is_old(each.at, max_age):
         return judged(Status.FAIL, f"{when} is older than {units.ago(max_age.total_seconds())} (--max-age)")
@@ -185,7 +182,7 @@ def _judged_preflight(
     when = f"the pre-flight {_ago(each.at)} ({each.source})"
     if each.options.get("only"):
         return f"{when} looked at {', '.join(each.options['only'])} alone", []
-    if each.verdict not in _PASSED:
+    if each.verdict not in PASSED:
         return f"{when} did not pass: {each.verdict}", []
     if _is_old(each.at, max_age):
         return f"{when} is older than {units.ago(max_age.total_seconds())} (--max-age)", []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcomctl.cli import contexts, steps
-from xcomctl.model.decision import MAX_AGE_DAYS, TITLES
+from xcomctl.model.readiness import MAX_AGE_DAYS
 
 if TYPE_CHECKING:
     from xcomctl.assess.decision import Asked, Outcome
@@ -115,6 +115,8 @@ def _what(outcome: Outcome, dry_run: bool) -> str:
 
 
 def _notes(outcome: Outcome) -> list[str]:
+    from xcomctl.model.decision import TITLES
+
     notes = []
     if outcome.kept:
         kept = ", ".join(TITLES.get(name, name) for name in outcome.kept)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcomctl.cli import contexts
-from xcomctl.model.size import DEFAULT_QUANTILE, DEFAULT_TIMEOUT_S
+from xcomctl.model.size_bounds import DEFAULT_QUANTILE, DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from xcomctl.deployment.deployments import Deployment

@@ -16,8 +16,6 @@ from xcomctl.model.transitions import Direction
 from xcomctl.model.verdicts import Check, Verdict
 
 SCHEMA = "xcomctl.decision/1"
-#: Days that what the decision rests on may be old.
-MAX_AGE_DAYS = 7
 
 DECISION, MEASURED, THRESHOLDS, PREFLIGHT = "decision", "measured", "thresholds", "preflight"
 REHEARSAL, PLAN_UP, PLAN_DOWN, WARNING = "rehearsal", "plan-up", "plan-down", "warning"

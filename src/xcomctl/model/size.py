@@ -12,23 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Optional, TypeVar
 
 from xcomctl.model.requests import Record
+from xcomctl.model.size_bounds import DEFAULT_QUANTILE, DEFAULT_TIMEOUT_S
 from xcomctl.model.verdicts import Check
 
 SCHEMA = "xcomctl.size/1"
 #: The journal's action.
 ACTION = "size"
-
-#: The quantiles that are shown.
-QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
-#: The quantile behind the suggestion, unless another is asked for: the runbook's.
-DEFAULT_QUANTILE = 0.999
-DEFAULT_TIMEOUT_S = 900.0
-#: Entries of each list of the largest.
-TOP = 10
-#: The windows of the growth, in days before the measurement.
-WINDOWS_DAYS = (1, 7, 30)
-#: Requests to S3 that the backend makes, counted: to write an object, to read one.
-WRITE_REQUESTS, READ_REQUESTS = 4, 2
 
 _R = TypeVar("_R", bound=Record)
 

@@ -6,19 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from xcomctl.model.size import (
-    QUANTILES,
-    READ_REQUESTS,
-    WINDOWS_DAYS,
-    WRITE_REQUESTS,
-    Bin,
-    Effect,
-    Floor,
-    Interval,
-    Quantile,
-    Sampled,
-    Window,
-)
+from xcomctl.model.size import Bin, Effect, Floor, Interval, Quantile, Sampled, Window
+from xcomctl.model.size_bounds import QUANTILES, READ_REQUESTS, WINDOWS_DAYS, WRITE_REQUESTS
 from xcomctl.sizing import intervals, suggest
 from xcomctl.sizing.doubt import Near
 from xcomctl.sizing.measure import Measured

@@ -16,7 +16,8 @@ from xcomctl.metadata.sizes import Asked, Draw, Group, Which
 from xcomctl.metadata.tables import Tables
 from xcomctl.metadata.xcoms import about_how_many
 from xcomctl.model.refs import DANGLING, RefItem
-from xcomctl.model.size import WINDOWS_DAYS, Accuracy, Floor, Offloaded, SizeQuery
+from xcomctl.model.size import Accuracy, Floor, Offloaded, SizeQuery
+from xcomctl.model.size_bounds import WINDOWS_DAYS
 from xcomctl.sizing import ladder, suggest
 from xcomctl.sizing.doubt import LARGE_FROM, Doubt, Near, Tell
 from xcomctl.sizing.intervals import GROUPS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
-from xcomctl.model.size import TOP, Place
+from xcomctl.model.size import Place
+from xcomctl.model.size_bounds import TOP
 from xcomctl.sizing import ladder
 
 #: Places that are remembered. Who makes up a key for each value has no few places that matter.

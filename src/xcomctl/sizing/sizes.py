@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from xcomctl.model.size import WINDOWS_DAYS, Bin
+from xcomctl.model.size import Bin
+from xcomctl.model.size_bounds import WINDOWS_DAYS
 from xcomctl.sizing.intervals import GROUPS
 
 #: Steps of the curve for each doubling of the size.
@@ -20,7 +21,7 @@ _STEPS_PER_DOUBLING = 8
 @dataclass(frozen=True)
 class Above:
     """Values of at least some size: how many, their bytes, how many of them are objects; and how many, with their bytes,
-    were pushed within each of :data:`~xcomctl.model.size.WINDOWS_DAYS`."""
+    were pushed within each of :data:`~xcomctl.model.size_bounds.WINDOWS_DAYS`."""
 
     values: int
     bytes: int

@@ -11,7 +11,6 @@ from xcomctl.model.size import (
     AGGRESSIVE,
     MODERATE,
     NEAR_INERT,
-    QUANTILES,
     Accuracy,
     Bin,
     Effect,
@@ -26,7 +25,8 @@ from xcomctl.model.size import (
     SizeReport,
     Suggestion,
     Window,
-)  # fmt: skip
+)
+from xcomctl.model.size_bounds import QUANTILES
 from xcomctl.model.verdicts import Check, Status
 
 HOSTILE = "</script><script>alert(1)</script>\" onload='x' | `b` \x1b[31mred \u202egnp"

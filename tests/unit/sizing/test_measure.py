@@ -15,7 +15,8 @@ from xcomctl.metadata import texts
 from xcomctl.metadata.sizes import INLINE, Group
 from xcomctl.model.phases import Line
 from xcomctl.model.refs import RefItem
-from xcomctl.model.size import QUANTILES, Bin, SizeQuery, Window
+from xcomctl.model.size import Bin, SizeQuery, Window
+from xcomctl.model.size_bounds import QUANTILES
 from xcomctl.sizing import doubt, measure
 from xcomctl.sizing.answer import Summary
 from xcomctl.sizing.measure import Measured, Measuring

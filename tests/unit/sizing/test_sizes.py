@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcomctl.model.size import QUANTILES, WINDOWS_DAYS
+from xcomctl.model.size_bounds import QUANTILES, WINDOWS_DAYS
 from xcomctl.sizing.intervals import GROUPS
 from xcomctl.sizing.sizes import Above, Sizes
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcomctl.model.size import AGGRESSIVE, MODERATE, NEAR_INERT, QUANTILES, Effect, Suggestion
+from xcomctl.model.size import AGGRESSIVE, MODERATE, NEAR_INERT, Effect, Suggestion
+from xcomctl.model.size_bounds import QUANTILES
 from xcomctl.sizing import suggest
 from xcomctl.sizing.answer import Summary
 from xcomctl.sizing.ladder import LADDER, round_up

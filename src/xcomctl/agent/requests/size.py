@@ -87,7 +87,7 @@ def _method(dialect: str) -> str:
 
 
 def _base_path(context: RequestContext, query: SizeQuery) -> Optional[str]:
-    """The base path, ``None`` where none resolves: then nothing was ever offloaded. Refuses a given one that is none."""
+    """The base path, ``None`` where none resolves: then no reference can be told. Refuses a given one that is none."""
     try:
         return base_path_of(context)
     except RequestError:
